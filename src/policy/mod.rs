@@ -1,0 +1,1 @@
+//! Rows to snapshot, snapshot and question to decision.
