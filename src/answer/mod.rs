@@ -1,1 +1,5 @@
 //! The hot path.
+
+mod seam;
+
+pub use seam::*;

@@ -1,1 +1,5 @@
 //! Who asks.
+
+mod origin;
+
+pub use origin::*;
