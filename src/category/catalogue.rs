@@ -219,10 +219,7 @@ mod tests {
         let (low, moderate, high) = (Level::L, Level::M, Level::H);
         assert_eq!(catalogue.preset(low), set(&[0, 1, 2, 4, 5, 11, 52]));
         assert_eq!(catalogue.preset(moderate), set(&[0, 1, 2, 4, 5, 11, 52, 3, 8, 9, 10, 13, 48]));
-        assert_eq!(
-            catalogue.preset(high),
-            catalogue.preset(moderate).union(set(&[6, 7, 15, 18, 19, 20, 22, 42, 44]))
-        );
+        assert_eq!(catalogue.preset(high), catalogue.preset(moderate).union(set(&[6, 7, 15, 18, 19, 20, 22, 42, 44])));
         assert_eq!(catalogue.preset(Level::C), CategorySet::EMPTY);
         assert_eq!(catalogue.threats(), set(&[0, 1, 4, 5, 11, 52]));
     }

@@ -12,5 +12,10 @@
 //! `build` (lists to index).
 
 mod catalogue;
+mod encode;
+mod format;
+mod index;
 
 pub use catalogue::*;
+pub use format::FingerprintKey;
+pub use index::*;
