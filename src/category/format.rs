@@ -54,6 +54,13 @@ const TAG_MASK: u64 = (1 << 48) - 1;
 /// Key of the fingerprints. Who does not know it cannot make a name collide with a stored one.
 pub type FingerprintKey = [u8; 16];
 
+/// A key nobody can guess.
+pub(super) fn random_key() -> FingerprintKey {
+    let mut key = [0; 16];
+    aws_lc_rs::rand::fill(&mut key).expect("the system's random numbers do not fail once it runs");
+    key
+}
+
 /// Hashes names under one key.
 pub(super) struct Fingerprinter(SecretInput<[u8; 192]>);
 

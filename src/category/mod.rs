@@ -8,13 +8,16 @@
 //!
 //! The query path touches `index` only, and `index` is the only file with `unsafe`. Files:
 //! `catalogue` (the categories), `format` (the octets of the index), `encode` (writing it), `index`
-//! (reading it), `starter` (the names compiled in), `report` (what `lookup` and `stats` show),
+//! (reading it), `starter` (the names compiled in), `suffix` (names nobody
+//! owns), `report` (what `lookup` and `stats` show),
 //! `build` (lists to index).
 
 mod catalogue;
 mod encode;
 mod format;
 mod index;
+mod starter;
+mod suffix;
 
 pub use catalogue::*;
 pub use format::FingerprintKey;

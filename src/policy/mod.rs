@@ -19,6 +19,9 @@ mod suffixes;
 mod trace;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Verdict, evaluate, evaluate_target};

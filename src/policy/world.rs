@@ -77,7 +77,6 @@ struct Dirty {
 pub struct World {
     presets: Presets,
     snapshot: Snapshot,
-    /// Lists of policies that are not compiled yet, and of all lists while loading.
     policies: HashMap<PolicyId, PolicyRow>,
     policies_of: HashMap<Account, BTreeSet<PolicyId>>,
     customers: HashMap<CustomerId, (String, Option<MspId>, bool)>,
@@ -326,7 +325,10 @@ impl World {
     fn compile_policy(&mut self, id: PolicyId) {
         let Some(policy) = self.policies.get(&id) else {
             self.snapshot.policies.set(id.0, None);
-            self.lists.remove(&ListId::Policy(id));
+            // Entries may come before their policy, or go after it.
+            if self.lists.get(&ListId::Policy(id)).is_some_and(NameList::is_empty) {
+                self.lists.remove(&ListId::Policy(id));
+            }
             return;
         };
         let settings = effective(&self.chain(id), &self.presets);

@@ -14,6 +14,8 @@ mod edns;
 mod name_buf;
 mod query;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 pub use codes::*;
 pub use edns::*;

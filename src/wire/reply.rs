@@ -195,10 +195,8 @@ impl<'b> ReplyWriter<'b> {
     /// Adds the OPT record if the query had one, writes the header and gives the message's length. For lack of room
     /// first the extended error's text goes, then the error, then the records.
     pub fn finish(mut self, extras: &Extras<'_>) -> usize {
-        if !self.overflow && !self.put_opt(extras) {
-            self.overflow = true;
-        }
-        if self.overflow {
+        if self.overflow || !self.put_opt(extras) {
+            self.overflow = false;
             self.at = self.question_end;
             self.counts = [0; 3];
             self.flags = (self.flags | Flags::TRUNCATED) & !Flags::AUTHENTIC_DATA;
