@@ -24,6 +24,7 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) filtering: Arc<dyn Filtering>,
     pub(super) presets: Presets,
+    pub(super) address_turn: tokio::sync::Mutex<()>,
 }
 
 /// A request that was let in, before its operation looked at it.
@@ -101,37 +102,48 @@ impl<S> Call<S> {
     /// changes what it read before the batch is committed, it decides again, unless the request has
     /// an `If-Match`; so it must read anew each time and have no effects of its own. An empty
     /// batch is not committed.
-    pub async fn write<T>(
+    pub async fn write<T>(&self, decide: impl FnMut(Batch) -> Result<(Batch, T), ApiError>) -> Result<T, ApiError> {
+        let (revision, answer) = self.write_part(decide).await?;
+        self.published(revision).await?;
+        Ok(answer)
+    }
+
+    /// The same for one of several batches: returns when it is durable, with its revision. The
+    /// handler waits with `published` after the last one.
+    pub async fn write_part<T>(
         &self,
         mut decide: impl FnMut(Batch) -> Result<(Batch, T), ApiError>,
-    ) -> Result<T, ApiError> {
-        let shared = &self.arrival.shared;
+    ) -> Result<(Revision, T), ApiError> {
+        let store = &self.arrival.shared.store;
         let mut attempt = 1;
         loop {
             let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now);
             let (batch, answer) = decide(batch)?;
             if batch.is_empty() {
-                return Ok(answer);
+                return Ok((store.revision(), answer));
             }
-            match shared.store.commit(batch).await {
-                Ok(revision) => {
-                    self.published(revision).await?;
-                    return Ok(answer);
-                }
+            match store.commit(batch).await {
+                Ok(revision) => return Ok((revision, answer)),
                 Err(CommitError::Conflict { .. }) if self.arrival.if_match.is_some() => {
                     return Err(ApiError::precondition_failed());
                 }
                 Err(CommitError::Conflict { .. }) if attempt < ATTEMPTS_MAX => {
                     attempt += 1;
-                    // What was decided by an older snapshot gets a newer one.
-                    self.published(shared.store.revision()).await?;
+                    // What was decided by an old snapshot is decided by the next one.
+                    self.published(store.revision()).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    async fn published(&self, revision: Revision) -> Result<(), ApiError> {
+    /// Held while address ranges are changed, so that callers queue instead of conflicting.
+    pub async fn address_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.arrival.shared.address_turn.lock().await
+    }
+
+    /// Returns when queries see all changes up to `revision`.
+    pub async fn published(&self, revision: Revision) -> Result<(), ApiError> {
         let wait = self.arrival.shared.filtering.published(revision);
         tokio::time::timeout(PUBLISH_PATIENCE, wait).await.map_err(|_| {
             ApiError::unavailable(

@@ -35,8 +35,8 @@ pub trait Filtering: Send + Sync {
 pub struct Explained {
     /// The customer identified by the address.
     pub customer: Option<CustomerId>,
-    /// Whether the name would be blocked or refused.
-    pub blocked: bool,
+    /// `allowed`, `blocked`, `local` or `refused`.
+    pub verdict: &'static str,
     /// Names of the categories of the name.
     pub categories: Vec<String>,
     /// All of it, step by step, as JSON.
