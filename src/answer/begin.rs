@@ -11,9 +11,9 @@ use crate::{
 use std::{sync::Arc, time::Instant};
 
 /// What becomes of whoever asks.
-pub(super) enum Asker {
+pub(super) enum Asker<'s> {
     /// Served, under this policy.
-    Known(Client, Arc<CompiledPolicy>),
+    Known(Client, &'s Arc<CompiledPolicy>),
     /// REFUSED with EDE 18.
     Refused,
     /// Silence.
@@ -22,7 +22,7 @@ pub(super) enum Asker {
 
 impl Plane {
     /// Who asks, and which policy that makes (decision order, sections 1 and 2).
-    pub(super) fn ask(&self, snapshot: &Snapshot, origin: &Origin) -> Asker {
+    pub(super) fn ask<'s>(&self, snapshot: &'s Snapshot, origin: &Origin) -> Asker<'s> {
         let client = match snapshot.identify(origin.client) {
             Identified::Known(client) => Some(client),
             Identified::Invalid => None,
@@ -34,7 +34,7 @@ impl Plane {
         };
         let Some(client) = client else { return Asker::Refused };
         match choose(snapshot, &client) {
-            Some(chosen) => Asker::Known(client, chosen.policy.clone()),
+            Some(chosen) => Asker::Known(client, chosen.policy),
             None => Asker::Refused,
         }
     }
@@ -71,8 +71,8 @@ impl Answerer for Plane {
 
         let suffixes = Suffixes::new(query.name.name(), snapshot.key);
         let categories = self.0.categories.load();
-        let decision = evaluate(&snapshot, &policy, &suffixes, &**categories, &mut NoTrace);
-        let asked = reply::Asked { origin, client: &client, policy: &policy, query: &query, decision };
+        let decision = evaluate(&snapshot, policy, &suffixes, &**categories, &mut NoTrace);
+        let asked = reply::Asked { origin, client: &client, policy, query: &query, decision };
         match decision.verdict {
             Verdict::Block => Outcome::Reply(self.write_block(&asked, buffer, limit)),
             Verdict::Own(own) => {

@@ -147,8 +147,7 @@ impl Plane {
                 let suffixes = Suffixes::new(target.as_name(), snapshot.key);
                 let index = index.min(u8::MAX as usize) as u8;
                 let mut steps = TraceSteps::default();
-                let found =
-                    evaluate_target(&snapshot, chosen.policy, &suffixes, index, &*categories, &mut steps);
+                let found = evaluate_target(&snapshot, chosen.policy, &suffixes, index, &*categories, &mut steps);
                 trace.0.extend(steps.0.into_iter().filter(|step| step.decided).map(|step| Step {
                     number: 9,
                     title: "answer",
@@ -227,7 +226,7 @@ impl Plane {
         let packet = question(name, qtype);
         let Ok(query) = parse(&packet) else { return String::new() };
         let mut writer = crate::wire::ReplyWriter::start(&mut buffer, MESSAGE_OCTETS_MAX, &query.head(), answer.rcode);
-        let (ttl, _) = answer.ttl_at(Instant::now());
+        let ttl = reply::ttl_at(&answer, Instant::now());
         writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl);
         let octets = writer.finish(&answer.ede.map_or_else(Extras::default, |code| reply::ede(code, "")));
         match Message::from_vec(&buffer[..octets]) {
@@ -247,9 +246,8 @@ impl Explanation {
         };
         let customer = snapshot.customers.get(client.customer.0);
         self.customer = customer.map(|customer| Party { id: client.customer.0, name: customer.name.clone() });
-        self.location = client.location.and_then(|id| {
-            Some(Party { id: id.0, name: snapshot.locations.get(id.0)?.name.clone() })
-        });
+        self.location =
+            client.location.and_then(|id| Some(Party { id: id.0, name: snapshot.locations.get(id.0)?.name.clone() }));
     }
 }
 
@@ -299,11 +297,9 @@ fn dig_text(name: &DomainName, qtype: u16, message: &Message, octets: usize, sta
         message.additionals.len()
     );
     let _ = writeln!(text, ";; QUESTION SECTION:\n;{name}.\t\tIN\t{kind}\n");
-    for (title, records) in [
-        ("ANSWER", &message.answers),
-        ("AUTHORITY", &message.authorities),
-        ("ADDITIONAL", &message.additionals),
-    ] {
+    for (title, records) in
+        [("ANSWER", &message.answers), ("AUTHORITY", &message.authorities), ("ADDITIONAL", &message.additionals)]
+    {
         if !records.is_empty() {
             let _ = writeln!(text, ";; {title} SECTION:");
             for record in records.iter() {
@@ -316,4 +312,3 @@ fn dig_text(name: &DomainName, qtype: u16, message: &Message, octets: usize, sta
     let _ = writeln!(text, ";; MSG SIZE  rcvd: {octets}");
     text
 }
-

@@ -5,6 +5,7 @@ use super::{
     begin::{Asker, limit},
     reply::{self, Asked},
 };
+use crate::identify::Transport;
 use crate::{
     identify::{Client, Origin},
     policy::Decision,
@@ -12,7 +13,6 @@ use crate::{
     telemetry::QueryVerdict,
     wire::{self, MESSAGE_OCTETS_MAX, ReplyWriter, UDP_OCTETS_MAX, ede, rcode},
 };
-use crate::identify::Transport;
 use std::time::Instant;
 
 /// A query that waits for its answer.
@@ -60,7 +60,7 @@ impl Plane {
             return buffer;
         };
         let categories = self.0.categories.load();
-        let asked = Asked { origin: &origin, client: &client, policy: &policy, query: &query, decision };
+        let asked = Asked { origin: &origin, client: &client, policy, query: &query, decision };
         let octets = self.write_answer(&snapshot, &categories, &asked, &answer, &mut buffer, limit, Instant::now());
         buffer.truncate(octets);
         buffer

@@ -10,12 +10,14 @@ use crate::{
     resolve::Answer,
     rewrite::{Shape, block_ede, block_shape, block_text},
     telemetry::QueryVerdict,
-    wire::{At, EDE_TEXT_OCTETS_MAX, Extras, Query, ReplyWriter, Soa, ede, rcode, rtype},
+    wire::{At, EDE_TEXT_OCTETS_MAX, Extras, Query, ReplyWriter, Soa, Ttl, rcode, rtype},
 };
 use std::{fmt, sync::Arc, time::Instant};
 
 /// TTL of our own names' answers, seconds.
 const OWN_TTL_S: u32 = 60;
+/// TTL of stale answers, seconds (RFC 8767, section 4).
+const STALE_TTL_S: u32 = 30;
 /// TTL of the answer to ANY, seconds (RFC 8482, section 4.2 leaves it to the server).
 const ANY_TTL_S: u32 = 3600;
 
@@ -80,7 +82,10 @@ impl Plane {
 
     /// Looks at an upstream's answer (decision order, section 3, step 9) and writes it, or the
     /// block that one of its targets deserves.
-    #[expect(clippy::too_many_arguments, reason = "the hot path passes what it holds, without a struct built per query")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the hot path passes what it holds, without a struct built per query"
+    )]
     pub(super) fn write_answer(
         &self,
         snapshot: &Snapshot,
@@ -95,8 +100,7 @@ impl Plane {
             for (index, target) in answer.targets.iter().enumerate() {
                 let suffixes = Suffixes::new(target.as_name(), snapshot.key);
                 let index = index.min(u8::MAX as usize) as u8;
-                let decision =
-                    evaluate_target(snapshot, asked.policy, &suffixes, index, categories, &mut NoTrace);
+                let decision = evaluate_target(snapshot, asked.policy, &suffixes, index, categories, &mut NoTrace);
                 if let Some(decision) = decision {
                     return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
                 }
@@ -106,12 +110,10 @@ impl Plane {
         if answer.authentic && (asked.query.dnssec_ok() || asked.query.flags.authentic_data()) {
             writer.authentic();
         }
-        let (ttl, stale) = answer.ttl_at(now);
-        writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl);
-        let error = if stale { Some(ede::STALE_ANSWER) } else { answer.ede };
+        writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl_at(answer, now));
         let verdict = if answer.rcode == rcode::SERVFAIL { QueryVerdict::Failed } else { QueryVerdict::Allowed };
         self.record(asked, verdict, answer.rcode);
-        writer.finish(&Extras { ede: error.map(|code| (code, "")), ..Extras::default() })
+        writer.finish(&Extras { ede: answer.ede.map(|code| (code, "")), ..Extras::default() })
     }
 
     /// Counts the query, and tells the query log unless the deciding entry says not to.
@@ -128,6 +130,16 @@ impl Plane {
                 &asked.decision,
             ));
         }
+    }
+}
+
+/// How the TTLs of an answer stand at `now`.
+pub(super) fn ttl_at(answer: &Answer, now: Instant) -> Ttl {
+    if answer.stale {
+        Ttl::Fixed(STALE_TTL_S)
+    } else {
+        let age = now.saturating_duration_since(answer.stored_at).as_secs();
+        Ttl::Aged(u32::try_from(age).unwrap_or(u32::MAX))
     }
 }
 
@@ -171,4 +183,3 @@ impl fmt::Write for Text {
         if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }
-

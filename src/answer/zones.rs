@@ -7,9 +7,13 @@ use crate::{
     identify::{Origin, Transport},
     model::DomainName,
     policy::Suffixes,
+    wire::UDP_OCTETS_PLAIN,
 };
 use hickory_net::{NetError, runtime::TokioTime, xfer::Protocol};
-use hickory_proto::rr::{LowerName, Name, RData, Record, rdata::SOA};
+use hickory_proto::{
+    rr::{LowerName, Name, RData, Record, rdata::SOA},
+    serialize::binary::BinEncoder,
+};
 use hickory_server::{
     server::{Request, RequestHandler, ResponseHandler, ResponseInfo},
     store::in_memory::InMemoryZoneHandler,
@@ -76,9 +80,21 @@ impl LocalZones {
             if forwarded.iter().any(taken) {
                 continue;
             }
-            let mut zone =
-                InMemoryZoneHandler::<hickory_net::runtime::TokioRuntimeProvider>::empty(origin.clone(), ZoneType::Primary, AxfrPolicy::Deny, None);
-            let soa = SOA::new(origin.clone(), Name::from_ascii("nobody.invalid.").unwrap_or_default(), 1, 3600, 1200, 604_800, TTL_S as i32 as u32);
+            let mut zone = InMemoryZoneHandler::<hickory_net::runtime::TokioRuntimeProvider>::empty(
+                origin.clone(),
+                ZoneType::Primary,
+                AxfrPolicy::Deny,
+                None,
+            );
+            let soa = SOA::new(
+                origin.clone(),
+                Name::from_ascii("nobody.invalid.").unwrap_or_default(),
+                1,
+                3600,
+                1200,
+                604_800,
+                TTL_S as i32 as u32,
+            );
             zone.upsert_mut(Record::from_rdata(origin.clone(), TTL_S, RData::SOA(soa)), 1);
             catalog.upsert(LowerName::from(&origin), vec![Arc::new(zone)]);
             apexes.insert(apex);
@@ -125,7 +141,10 @@ impl ResponseHandler for Reply {
             impl Iterator<Item = &'a Record> + Send + 'a,
         >,
     ) -> Result<ResponseInfo, NetError> {
-        let (info, octets) = response.encode(self.protocol)?;
+        let mut octets = Vec::with_capacity(512);
+        let mut encoder = BinEncoder::new(&mut octets);
+        encoder.set_max_size(if self.protocol == Protocol::Udp { UDP_OCTETS_PLAIN as u16 } else { u16::MAX });
+        let info = response.destructive_emit(&mut encoder)?;
         let _ = self.octets.set(octets);
         Ok(info)
     }

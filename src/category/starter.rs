@@ -98,7 +98,8 @@ mod tests {
             let found = lookup(&format!("www.{}.weir.test", category.slug)).set;
             assert_eq!(found, CategorySet::EMPTY.with(category.id), "{}", category.name);
         }
-        for (name, number) in [("malware", 5), ("phishing", 4), ("ads", 48), ("porn", 8), ("gambling", 19), ("vpn", 11)] {
+        for (name, number) in [("malware", 5), ("phishing", 4), ("ads", 48), ("porn", 8), ("gambling", 19), ("vpn", 11)]
+        {
             let found = lookup(&format!("{name}.weir.test")).set;
             assert_eq!(found.iter().map(CategoryId::number).collect::<Vec<_>>(), [number], "{name}");
         }

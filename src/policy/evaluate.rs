@@ -1,6 +1,7 @@
 //! One question, one policy, one answer.
 
 use super::{CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, own};
+use crate::category::Catalogue;
 use crate::model::{Action, CategorySet, EntryId, ListId, Name, PolicyId};
 use std::sync::Arc;
 
@@ -9,6 +10,13 @@ use std::sync::Arc;
 pub trait Categories {
     /// The union over the name and its ancestors.
     fn of(&self, name: Name<'_>) -> CategorySet;
+}
+
+impl Categories for crate::category::Index {
+    #[inline]
+    fn of(&self, name: Name<'_>) -> CategorySet {
+        self.categories(name).set
+    }
 }
 
 /// What is done with a question.
@@ -172,9 +180,9 @@ fn judge(
         title: "categories",
         finding: match (all.is_empty(), blocked.is_empty(), protected) {
             (true, ..) => "the name has no category".into(),
-            (false, true, _) => format!("categories {}, none of them blocked", numbers(all)),
-            (false, false, false) => format!("categories {}, blocked: {}", numbers(all), numbers(blocked)),
-            (false, false, true) => format!("categories {}, but the name is protected", numbers(all)),
+            (false, true, _) => format!("categories {}, none of them blocked", names(all)),
+            (false, false, false) => format!("categories {}, blocked: {}", names(all), names(blocked)),
+            (false, false, true) => format!("categories {}, but the name is protected", names(all)),
         },
         decided: !blocked.is_empty() && !protected,
     });
@@ -249,6 +257,6 @@ fn search_lists(
     found
 }
 
-fn numbers(set: CategorySet) -> String {
-    set.iter().map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
+fn names(set: CategorySet) -> String {
+    Catalogue::get().names(set).collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,8 @@
 
 use super::keys::{Place, RowKey};
 use super::record::{Record, Revision, Row};
-use super::tables::{AnyRow, Table, Unique};
+use super::tables::{AnyRow, Table};
+use super::unique::Unique;
 use crate::model::{Account, AdminId, DeviceId, LocationId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -12,7 +12,7 @@
 //! read at open.
 
 use super::record::{Record, Revision};
-use super::tables::{AnyRow, Table, account_octets};
+use super::tables::{AnyRow, Table};
 use crate::model::Account;
 
 /// The key of the format version.
@@ -25,6 +25,15 @@ pub(super) const ROWS: &[u8] = b"r";
 pub(super) const COUNTERS: &[u8] = b"n";
 /// What keys of the change log begin with.
 pub(super) const CHANGES: &[u8] = b"c";
+
+/// An account as keys have it: kind and id, the system's 0.
+pub(super) fn account_octets(account: Account) -> (u8, u32) {
+    match account {
+        Account::System => (0, 0),
+        Account::Msp(id) => (1, id.0),
+        Account::Customer(id) => (2, id.0),
+    }
+}
 
 /// Where a row stands: owner, table, parent and id in one ordered number (112 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

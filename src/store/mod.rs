@@ -6,7 +6,7 @@
 //! memory, which a batch enters whole and only then: reading never waits for the disk and goes on
 //! when the disk is full or broken.
 //!
-//! Read `record` and `tables` (what a row is), `batch` (what a change is), then `view` and `read`
+//! Read `record`, `tables`, `unique` and `records` (what a row is), `batch` (what a change is), then `view` and `read`
 //! (the image), `stage` and `writer` (how a batch is committed), `keys`, `changelog` and `disk`
 //! (how it looks in sled), `open`, `seal`.
 
@@ -17,9 +17,13 @@ mod keys;
 mod open;
 mod read;
 mod record;
+mod records;
 mod seal;
 mod stage;
 mod tables;
+#[cfg(test)]
+mod tests;
+mod unique;
 mod view;
 mod writer;
 
@@ -29,7 +33,8 @@ pub use open::{OpenError, OpenReport, Options};
 pub use read::{All, AllRows, Rows};
 pub use record::{DecodeError, Record, Revision, Row};
 pub use seal::UnsealError;
-pub use tables::{AnyRow, Table, Unique};
+pub use tables::{AnyRow, Table};
+pub use unique::Unique;
 
 use crate::model::SealedSecret;
 use crossbeam_channel::{Receiver, Sender};

@@ -3,7 +3,8 @@
 use super::Store;
 use super::keys::{IdKey, RowKey};
 use super::record::{self, Record, Revision, Row};
-use super::tables::{AnyRow, Unique};
+use super::tables::AnyRow;
+use super::unique::Unique;
 use crate::model::Account;
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! What a row is: a value of a table, under an owner, at a revision.
 
-use super::tables::{AnyRow, Table, Unique};
+use super::tables::{AnyRow, Table};
+use super::unique::Unique;
 use crate::model::Account;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;

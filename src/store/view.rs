@@ -5,7 +5,8 @@
 
 use super::keys::{IdKey, Place, RowKey};
 use super::record::Revision;
-use super::tables::{Table, Unique};
+use super::tables::Table;
+use super::unique::Unique;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
