@@ -219,17 +219,23 @@ const COLUMNS: [&str; 4] = ["domain", "subdomains", "log_requests", "comment"];
 
 fn of_csv(octets: &[u8]) -> Result<Lines, ApiError> {
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(octets);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(octets);
     let mut lines = Lines::default();
     let mut columns: Option<[Option<usize>; 4]> = None;
     let mut count = 0;
     let mut record = csv::ByteRecord::new();
+    let (mut at, mut number) = (0, 1);
     while reader.read_byte_record(&mut record).map_err(|error| ApiError::field("csv", error))? {
         count += 1;
         if count > LINES_MAX + 1 {
             return Err(ApiError::bad_request(format!("At most {LINES_MAX} lines are imported at once")));
         }
-        let number = record.position().map_or(count, |position| position.line() as usize);
+        // The reader's own line counter does not see blank lines ahead of a record.
+        let start = record.position().map_or(at, |position| position.byte() as usize);
+        let start = start + octets[start..].iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
+        number += octets[at..start].iter().filter(|octet| **octet == b'\n').count();
+        at = start;
         let Ok(record) = csv::StringRecord::from_byte_record(record.clone()) else {
             lines.bad(number, "the line is not valid UTF-8");
             continue;
@@ -295,7 +301,9 @@ mod tests {
 
     #[test]
     fn good_lines_are_taken_and_bad_ones_told_with_their_numbers() {
-        let (good, bad) = read("\u{feff}a.example\r\n\r\n# note\r\n*.B.example,false,0,\"why, so\"\r\nnot a name\r\na.example\r\nc.example,maybe\r\n");
+        let (good, bad) = read(
+            "\u{feff}a.example\r\n\r\n# note\r\n*.B.example,false,0,\"why, so\"\r\nnot a name\r\na.example\r\nc.example,maybe\r\n",
+        );
         assert_eq!(good, ["1 a.example true true ", "4 b.example false false why, so"]);
         assert_eq!(
             bad,
@@ -310,7 +318,10 @@ mod tests {
     #[test]
     fn a_header_may_order_the_columns() {
         let (good, bad) = read("comment,Domain\nfirst,a.example\n,b.example\n");
-        assert_eq!((good.as_slice(), bad.len()), (&["2 a.example true true first".to_owned(), "3 b.example true true ".to_owned()][..], 0));
+        assert_eq!(
+            (good.as_slice(), bad.len()),
+            (&["2 a.example true true first".to_owned(), "3 b.example true true ".to_owned()][..], 0)
+        );
     }
 
     #[test]
