@@ -34,9 +34,9 @@ pub(super) fn open(config: &Config) -> Result<Index, CategoryError> {
         }
         Err(error) => {
             tracing::error!(file = %file.display(), %error, "the category file is refused");
-            Index::open(&kept).inspect(|_| tracing::warn!(file = %kept.display(), "the last good category file serves")).map_err(
-                |_| CategoryError { file: file.clone(), reason: error.to_string(), kept: kept.clone() },
-            )
+            Index::open(&kept)
+                .inspect(|_| tracing::warn!(file = %kept.display(), "the last good category file serves"))
+                .map_err(|_| CategoryError { file: file.clone(), reason: error.to_string(), kept: kept.clone() })
         }
     }
 }

@@ -4,11 +4,11 @@ use super::DaemonError;
 use crate::{
     answer::{LocalZones, UnknownClients},
     category::Catalogue,
-    config::{self, Config},
+    config::{self, Config, QueryLog},
     listen::{Rate, Settings, TcpSettings},
     model::Level,
     policy::Presets,
-    resolve,
+    querylog, resolve,
 };
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, Daem
     let zones = config.resolve.zones.iter();
     Ok(resolve::Options {
         upstreams: upstreams(&config.resolve.upstreams)?,
-        zones: zones.map(|zone| Ok((zone.name.clone(), upstreams(&zone.upstreams)?))).collect::<Result<_, DaemonError>>()?,
+        zones: zones
+            .map(|zone| Ok((zone.name.clone(), upstreams(&zone.upstreams)?)))
+            .collect::<Result<_, DaemonError>>()?,
         timeout_ms: u32::try_from(config.resolve.timeout_ms).unwrap_or(u32::MAX),
         tries: u8::try_from(config.resolve.tries).unwrap_or(u8::MAX),
         dnssec: config.resolve.dnssec,
@@ -75,6 +77,13 @@ pub(super) fn listen_settings(config: &Config) -> Settings {
     }
 }
 
+/// Where queries are logged, if they are.
+pub(super) fn querylog_options(config: &Config) -> Option<querylog::Options> {
+    let QueryLog { enabled, dir, retention_days } = &config.querylog;
+    let dir = dir.clone().unwrap_or_else(|| config.data.dir.join("querylog"));
+    enabled.then_some(querylog::Options { dir, retention_days: *retention_days })
+}
+
 /// UDP threads: as configured, or one a core.
 pub(super) fn udp_threads(config: &Config) -> usize {
     match config.dns.threads {
@@ -86,9 +95,5 @@ pub(super) fn udp_threads(config: &Config) -> usize {
 /// The category sets of the levels.
 pub(super) fn presets() -> Presets {
     let catalogue = Catalogue::get();
-    Presets {
-        low: catalogue.preset(Level::L),
-        moderate: catalogue.preset(Level::M),
-        high: catalogue.preset(Level::H),
-    }
+    Presets { low: catalogue.preset(Level::L), moderate: catalogue.preset(Level::M), high: catalogue.preset(Level::H) }
 }

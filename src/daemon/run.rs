@@ -116,7 +116,8 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         let dir = config.data.dir.clone();
         move || Store::open(&dir, store::Options::default())
     };
-    let store = tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(io_error("opening the store"))??;
+    let store =
+        tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(io_error("opening the store"))??;
     let first = {
         let (store, dir) = (store.clone(), config.data.dir.clone());
         tokio::task::spawn_blocking(move || auth::first_start(&store, &dir, now()))
@@ -131,7 +132,10 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let (publisher, publishing) =
         Publisher::start(&store, key, parts::presets()).map_err(io_error("starting the publisher"))?;
     let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
-    let querylog = QueryLog::start(&config).map_err(io_error("starting the query log"))?;
+    let querylog = match parts::querylog_options(&config) {
+        Some(options) => QueryLog::start(options).map_err(io_error("starting the query log"))?,
+        None => QueryLog::disabled(),
+    };
     let plane = Plane::new(Parts {
         snapshot: publisher.snapshot(),
         categories: categories.clone(),
@@ -149,8 +153,9 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
 
     // Everything that decides is in place: now the sockets.
     let (dns, api_listener) = sockets(&config)?;
-    let listeners = Listeners::start(dns, plane.clone(), parts::listen_settings(&config), &tokio::runtime::Handle::current())
-        .map_err(io_error("starting the listeners"))?;
+    let listeners =
+        Listeners::start(dns, plane.clone(), parts::listen_settings(&config), &tokio::runtime::Handle::current())
+            .map_err(io_error("starting the listeners"))?;
     let api_address = api_listener.local_addr().map_err(io_error("the API's socket"))?;
 
     let cancel = CancellationToken::new();
@@ -206,7 +211,8 @@ fn sockets(config: &Config) -> Result<(Vec<Bound>, TcpListener), DaemonError> {
     let listener = match api.into_iter().find_map(Bound::into_tcp) {
         Some(listener) => listener,
         None => {
-            let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None).map_err(failed)?;
+            let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)
+                .map_err(failed)?;
             socket.set_reuse_address(true).map_err(failed)?;
             socket.bind(&address.into()).map_err(failed)?;
             socket.listen(1024).map_err(failed)?;
