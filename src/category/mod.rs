@@ -1,1 +1,24 @@
-//! What a name is.
+//! What a name is: the categories of every known domain, in one immutable, mapped table.
+//!
+//! The catalogue says which 53 categories there are and which lists feed them. `weir category build`
+//! reads such lists and writes an index file: a hash table of keyed name fingerprints, each with the
+//! number of its category set, about 12 bytes a name. The daemon maps that file, checks it, and looks
+//! names up without locks or allocation; a name stands for itself and everything below it. A node
+//! without a file uses a starter set that is compiled in.
+//!
+//! The query path touches `index` only, and `index` is the only file with `unsafe`. Files:
+//! `catalogue` (the categories), `format` (the octets of the index), `encode` (writing it), `index`
+//! (reading it), `starter` (the names compiled in), `suffix` (names nobody
+//! owns), `report` (what `lookup` and `stats` show),
+//! `build` (lists to index).
+
+mod catalogue;
+mod encode;
+mod format;
+mod index;
+mod starter;
+mod suffix;
+
+pub use catalogue::*;
+pub use format::FingerprintKey;
+pub use index::*;

@@ -59,6 +59,8 @@ ids! {
     DeviceExceptionRuleId
     /// A key that lets a blocked person through.
     CloudKeyId
+    /// A report definition; outside it goes by its UUID.
+    ReportId
     /// A scheduled report.
     ScheduledReportId
     /// A name whose category somebody changed.

@@ -1,0 +1,172 @@
+//! sled, held to its word.
+//!
+//! What sled 0.34.7 does not do by itself and this file does: `flush` starts the write-back of the
+//! written range but is no fsync, so the database file is synced on a handle of our own; new files
+//! are made durable by syncing their directory; a snapshot that was half written when the machine
+//! stopped would be read at the next start and called corruption, so it is removed first; a write
+//! error makes a `Db` refuse everything from then on, so it is opened again.
+
+use super::keys;
+use super::record::Revision;
+use super::stage::Counters;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// The layout of keys and values that this program writes.
+const FORMAT: u32 = 1;
+
+/// A commit is refused when less room than this would be left: sled writes whole segments of
+/// 512 KiB, and what it cannot write it never recovers from while open.
+const FREE_OCTETS_MIN: u64 = 16 * 1024 * 1024;
+
+/// Why the disk did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DiskError {
+    #[error("the disk is full")]
+    Full,
+    #[error("{0}")]
+    Damaged(String),
+    #[error("the database has format {found}; this program knows formats up to {FORMAT}")]
+    Newer { found: u32 },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<sled::Error> for DiskError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(e) if is_full(&e) => DiskError::Full,
+            sled::Error::Io(e) => DiskError::Io(e),
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => DiskError::Damaged(error.to_string()),
+            other => DiskError::Io(io::Error::other(other.to_string())),
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// An open database.
+pub(super) struct Disk {
+    db: sled::Db,
+    /// The file sled appends to, opened once more for syncing.
+    file: File,
+}
+
+impl Disk {
+    /// Opens the database in `dir`, making it if it is not there.
+    pub(super) fn open(dir: &Path, cache_octets: u64) -> Result<Self, DiskError> {
+        fs::create_dir_all(dir)?;
+        remove_half_written(dir)?;
+        // sled checks its invariants with assertions: on damaged files it may panic instead of answering.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            sled::Config::new().path(dir).cache_capacity(cache_octets).mode(sled::Mode::HighThroughput).open()
+        }));
+        let db = opened.map_err(|panic| DiskError::Damaged(panic_text(&*panic)))??;
+        let file = File::options().read(true).write(true).open(dir.join("db"))?;
+        let disk = Disk { db, file };
+        disk.check_format()?;
+        disk.sync()?;
+        for folder in [dir.join("blobs"), dir.to_owned()] {
+            File::open(folder)?.sync_all()?;
+        }
+        if let Some(parent) = dir.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(disk)
+    }
+
+    fn check_format(&self) -> Result<(), DiskError> {
+        match self.number(keys::FORMAT)? {
+            None if self.db.is_empty() => {
+                self.db.insert(keys::FORMAT, &u64::from(FORMAT).to_be_bytes())?;
+                Ok(())
+            }
+            None => Err(DiskError::Damaged("the database has rows but no format version".to_owned())),
+            Some(found) if found > u64::from(FORMAT) => {
+                Err(DiskError::Newer { found: u32::try_from(found).unwrap_or(u32::MAX) })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn number(&self, key: &[u8]) -> Result<Option<u64>, DiskError> {
+        let Some(value) = self.db.get(key)? else { return Ok(None) };
+        let octets = value.as_ref().try_into().map_err(|_| DiskError::Damaged("a number is cut off".to_owned()))?;
+        Ok(Some(u64::from_be_bytes(octets)))
+    }
+
+    /// The last committed revision.
+    pub(super) fn revision(&self) -> Result<Revision, DiskError> {
+        Ok(Revision(self.number(keys::REVISION)?.unwrap_or(0)))
+    }
+
+    /// The lowest id never given out, by table number.
+    pub(super) fn counters(&self) -> Result<Counters, DiskError> {
+        let mut counters = [1; 256];
+        for item in self.scan(keys::COUNTERS) {
+            let (key, value) = item?;
+            let (Ok([_, table]), Ok(next)) = (<[u8; 2]>::try_from(&key[..]), <[u8; 4]>::try_from(&value[..])) else {
+                return Err(DiskError::Damaged("a counter is cut off".to_owned()));
+            };
+            counters[usize::from(table)] = u32::from_be_bytes(next);
+        }
+        Ok(counters)
+    }
+
+    /// Everything whose key begins with `tag`, in key order.
+    pub(super) fn scan(&self, tag: &[u8]) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), DiskError>> + use<> {
+        self.db.scan_prefix(tag).map(|item| item.map_err(DiskError::from))
+    }
+
+    /// Everything from one key to another, both included, in key order.
+    pub(super) fn range(
+        &self,
+        first: &[u8],
+        last: &[u8],
+    ) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), DiskError>> + use<> {
+        self.db.range(first.to_vec()..=last.to_vec()).map(|item| item.map_err(DiskError::from))
+    }
+
+    /// Writes the batches, each atomic, and returns when all are durable. After an error the
+    /// database is of no more use: drop it and open it again.
+    pub(super) fn commit(&self, batches: Vec<sled::Batch>) -> Result<(), DiskError> {
+        for batch in batches {
+            self.db.apply_batch(batch)?;
+        }
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        self.db.flush()?;
+        self.file.sync_data()?;
+        Ok(())
+    }
+}
+
+/// Refuses when the disk of `dir` is nearly full.
+pub(super) fn check_room(dir: &Path) -> Result<(), DiskError> {
+    let stat = rustix::fs::statvfs(dir).map_err(io::Error::from)?;
+    if stat.f_bavail.saturating_mul(stat.f_frsize) < FREE_OCTETS_MIN { Err(DiskError::Full) } else { Ok(()) }
+}
+
+/// sled reads the newest `snap.*`, even one that a crash left half written under its temporary name.
+fn remove_half_written(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!(file = %path.display(), "removing a half-written snapshot of the database");
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("the database engine gave up").to_owned()
+}
