@@ -56,8 +56,7 @@ pub struct Call<S> {
 impl<S: Scope> Call<S> {
     /// Enters the scope that the fields name.
     pub(super) fn enter(arrival: Arrival, fields: &Value) -> Result<Self, ApiError> {
-        let Entered { scope, view, reach, actor } =
-            S::enter(&arrival.shared.store, arrival.caller.as_ref(), fields)?;
+        let Entered { scope, view, reach, actor } = S::enter(&arrival.shared.store, arrival.caller.as_ref(), fields)?;
         Ok(Call { scope, view, reach, address: arrival.address, now: arrival.now, actor, arrival })
     }
 }

@@ -661,10 +661,7 @@ mod tests {
         ] {
             assert_eq!(read::<Holder>(value).expect("reads").x, expected);
         }
-        assert_eq!(
-            read::<Holder>(json!({ "x": "four" })).err(),
-            Some("x: must be an id from 1 to 2147483647".into())
-        );
+        assert_eq!(read::<Holder>(json!({ "x": "four" })).err(), Some("x: must be an id from 1 to 2147483647".into()));
     }
 
     #[test]
@@ -720,8 +717,17 @@ mod tests {
         ] {
             assert_eq!(field::<Range>(json!(text)).expect("valid").0.to_string(), net);
         }
-        for bad in ["", "192.0.2", "192.0.2.0/33", "192.0.2.0/-1", "0.0.0.0/0", "0.0.0.0", "224.0.0.1", "a", "::ffff:1.2.3.4/8"]
-        {
+        for bad in [
+            "",
+            "192.0.2",
+            "192.0.2.0/33",
+            "192.0.2.0/-1",
+            "0.0.0.0/0",
+            "0.0.0.0",
+            "224.0.0.1",
+            "a",
+            "::ffff:1.2.3.4/8",
+        ] {
             assert!(field::<Range>(json!(bad)).is_err(), "{bad}");
         }
         let ranges: Ranges = field(json!("192.0.2.7, 192.0.2.7 198.51.100.0/24")).expect("valid");

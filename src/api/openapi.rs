@@ -144,7 +144,8 @@ impl Fields {
         let mut body = Vec::new();
         for field in self.input.iter().filter(|field| !self.scope_names.contains(&field.name.as_str())) {
             let mut schema = field.schema.clone();
-            let marked = schema.as_object_mut().and_then(|schema| schema.remove("x-in")).is_some_and(|r#in| r#in == "query");
+            let marked =
+                schema.as_object_mut().and_then(|schema| schema.remove("x-in")).is_some_and(|r#in| r#in == "query");
             let place = if in_path(&field.name) {
                 "path"
             } else if marked || !matches!(*method, Method::POST | Method::PUT) {

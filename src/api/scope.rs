@@ -45,8 +45,9 @@ impl View {
                 self.store.find::<Customer>(customer.0).is_some_and(|row| row.value.msp == Some(own))
             }
             (Account::Customer(own), Account::Customer(other)) => own == other,
-            (Account::Msp(_) | Account::Customer(_), Account::System)
-            | (Account::Customer(_), Account::Msp(_)) => false,
+            (Account::Msp(_) | Account::Customer(_), Account::System) | (Account::Customer(_), Account::Msp(_)) => {
+                false
+            }
         }
     }
 

@@ -286,11 +286,7 @@ impl Api {
 
 /// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a
 /// fault in it is an answer and no more.
-async fn run(
-    operation: &Operation,
-    arrival: Arrival,
-    fields: serde_json::Value,
-) -> Result<Response<Bytes>, ApiError> {
+async fn run(operation: &Operation, arrival: Arrival, fields: serde_json::Value) -> Result<Response<Bytes>, ApiError> {
     let task = tokio::spawn(operation.handler.run(arrival, fields));
     match tokio::time::timeout(OPERATION_PATIENCE, task).await {
         Ok(Ok(answer)) => answer,

@@ -82,12 +82,7 @@ struct Credentials<'a> {
 /// The two files are written and synced before the batch is committed: whatever moment the power
 /// fails at, an administrator that exists has its file. If the commit is lost, the next start makes
 /// new ones; if a file is deleted later, nothing makes it again. Blocks for the password hash.
-pub fn first_start(
-    store: &Store,
-    data_dir: &Path,
-    email: &str,
-    now: Timestamp,
-) -> Result<FirstStart, FirstStartError> {
+pub fn first_start(store: &Store, data_dir: &Path, email: &str, now: Timestamp) -> Result<FirstStart, FirstStartError> {
     if store.count_all::<Admin>() > 0 {
         return Ok(FirstStart::NotFirst);
     }
@@ -116,10 +111,8 @@ pub fn first_start(
         access_token: &client.access_token,
         access_token_secret: &client.access_token_secret,
     });
-    let text = text.map_err(|error| FirstStartError::File {
-        path: credentials.clone(),
-        source: io::Error::other(error),
-    })?;
+    let text =
+        text.map_err(|error| FirstStartError::File { path: credentials.clone(), source: io::Error::other(error) })?;
     write_private(&credentials, text.as_bytes())?;
     write_private(&data_dir.join(CLI_TOKEN_FILE), format!("{token}\n").as_bytes())?;
 

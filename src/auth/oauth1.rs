@@ -171,8 +171,7 @@ fn base_string(request: &SignedRequest<'_>, parameters: &[(String, String)]) -> 
         .map(|(key, value)| (encoded(key), encoded(value)))
         .collect();
     sorted.sort();
-    let normalised =
-        sorted.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&");
+    let normalised = sorted.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&");
 
     let mut base = request.method.to_ascii_uppercase();
     base.push('&');

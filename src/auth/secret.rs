@@ -50,8 +50,7 @@ pub async fn verify_password(password: String, hash: String) -> Result<bool, Sec
     let _permit = HASHING.acquire().await.map_err(|_| SecretError("stopping"))?;
     tokio::task::spawn_blocking(move || {
         let Ok(hash) = PasswordHash::new(&hash) else { return false };
-        password.len() <= PASSWORD_OCTETS_MAX
-            && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+        password.len() <= PASSWORD_OCTETS_MAX && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
     })
     .await
     .map_err(|_| SecretError("the hashing thread failed"))

@@ -12,6 +12,9 @@ use crate::{
 };
 use std::time::Duration;
 
+/// Every how many datagrams over the rate limit one gets an empty truncated reply.
+const SLIP: u32 = 4;
+
 /// Upstreams, cache and zones as the resolver takes them.
 pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, DaemonError> {
     let upstreams = |texts: &[String]| {
@@ -29,7 +32,7 @@ pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, Daem
         timeout_ms: u32::try_from(config.resolve.timeout_ms).unwrap_or(u32::MAX),
         tries: u8::try_from(config.resolve.tries).unwrap_or(u8::MAX),
         dnssec: config.resolve.dnssec,
-        cache_bytes: usize::try_from(config.cache.size.bytes()).unwrap_or(usize::MAX),
+        cache_bytes: usize::try_from(config.cache.size.0).unwrap_or(usize::MAX),
         ttl_min_s: config.cache.ttl_min_s,
         ttl_max_s: config.cache.ttl_max_s,
         negative_ttl_max_s: config.cache.negative_ttl_max_s,
@@ -63,9 +66,9 @@ pub(super) fn listen_settings(config: &Config) -> Settings {
         rate: (limit.queries_per_second > 0).then(|| Rate {
             queries_per_second: limit.queries_per_second,
             burst: limit.burst,
-            exempt: limit.exempt.clone(),
-            ..Rate::default()
+            slip: SLIP,
         }),
+        exempt: limit.exempt.clone(),
         tcp: TcpSettings {
             connections_max: tcp.connections_max,
             connections_per_client_max: tcp.connections_per_client_max,

@@ -34,6 +34,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long queries on their way may still be answered after SIGTERM.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// User name of the administrator made at the first start.
+const FIRST_ADMIN: &str = "admin@weir.local";
 /// How often gauges that nobody pushes are read.
 const GAUGE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -120,7 +122,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(io_error("opening the store"))??;
     let first = {
         let (store, dir) = (store.clone(), config.data.dir.clone());
-        tokio::task::spawn_blocking(move || auth::first_start(&store, &dir, now()))
+        tokio::task::spawn_blocking(move || auth::first_start(&store, &dir, FIRST_ADMIN, now()))
             .await
             .map_err(io::Error::other)
             .map_err(io_error("the first start"))??
@@ -161,13 +163,10 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
     let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
-    let api = Api::new(store.clone(), Arc::new(path), metrics.clone(), api_options(&config, api_address), now);
-    let tls = certificates.clone().map(|certificates| {
-        let tls = certificates.server_config(&[b"h2", b"http/1.1"]);
-        Arc::new(move || tls.clone()) as Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>
-    });
+    let api = Api::new(store.clone(), Arc::new(path), metrics.clone(), api_options(&config), now);
+    let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
-    tasks.spawn(jobs::export_hourly(store.clone(), config.data.export_keep, cancel.clone()));
+    tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
     tasks.spawn(notify::watchdog(async || true, cancel.clone()));
 
@@ -223,14 +222,8 @@ fn sockets(config: &Config) -> Result<(Vec<Bound>, TcpListener), DaemonError> {
     Ok((dns, TcpListener::from_std(listener).map_err(failed)?))
 }
 
-fn api_options(config: &Config, address: SocketAddr) -> api::Options {
-    let _ = address;
-    api::Options {
-        body_max: usize::try_from(config.api.body_max.bytes()).unwrap_or(usize::MAX),
-        metrics_public: config.metrics.public,
-        inherit_live: config.policy.inheritance == crate::config::Inheritance::Live,
-        ..api::Options::default()
-    }
+fn api_options(config: &Config) -> api::Options {
+    api::Options { metrics_public: config.metrics.public, ..api::Options::default() }
 }
 
 /// Tells people, and scripts, what listens where and what was loaded.
