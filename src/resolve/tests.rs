@@ -1,29 +1,22 @@
 //! The resolver against scripted upstreams on loopback.
 
+mod signed;
 mod upstream;
 
 use super::*;
 use crate::model::DomainName;
 use futures_util::future::join_all;
 use hickory_proto::{
-    dnssec::{
-        Algorithm, SigningKey, TBS, TrustAnchors,
-        crypto::Ed25519SigningKey,
-        rdata::{DNSKEY, DNSSECRData, RRSIG, sig::SigInput},
-    },
     op::{Message, ResponseCode},
     rr::{
-        DNSClass, RData, Record, RecordType, SerialNumber,
+        RData, Record, RecordType,
         rdata::opt::{EdnsCode, EdnsOption},
     },
 };
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::SystemTime,
-};
-use upstream::{Fake, Reaction, Way, a, address, answers, cname, denial, n, reply, soa};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use upstream::{Fake, Reaction, Way, a, address, answers, cname, denial, n, reply};
 
-const TIMEOUT_MS: u32 = 300;
+const TIMEOUT_MS: u32 = 600;
 
 fn options(upstreams: &[&str]) -> Options {
     Options {
@@ -200,7 +193,12 @@ async fn a_silent_upstream_is_left_for_the_next_and_taken_back_when_it_answers()
     silent.store(false, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(1100)).await;
     resolver.resolve(key("c.example")).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if resolver.stats().servers[0].healthy {
+            break;
+        }
+    }
     assert_eq!((first.count(), second.count()), (before + 1, 3), "a copy probes it");
     resolver.resolve(key("d.example")).await;
     assert_eq!((first.count(), second.count()), (before + 2, 3));
@@ -334,14 +332,14 @@ async fn a_client_does_not_wait_long_for_what_is_known_but_old() {
     let asked = AtomicUsize::new(0);
     let fake = Fake::start(move |question, _| match asked.fetch_add(1, Ordering::Relaxed) {
         0 => Reaction::Say(address(question, 60)),
-        _ => Reaction::After(Duration::from_millis(150), address(question, 500)),
+        _ => Reaction::After(Duration::from_millis(600), address(question, 500)),
     })
     .await;
-    let options = Options { stale_after_ms: 50, timeout_ms: 1000, ..plain(&[&fake]) };
+    let options = Options { stale_after_ms: 50, timeout_ms: 3000, ..plain(&[&fake]) };
     let resolver = Resolver::new(&options).expect("a resolver");
     let later = resolver.resolve(key("www.example")).await.stored_at + s(100);
     let (started, answer) = (Instant::now(), resolver.resolve_at(key("www.example"), later).await);
-    assert!(answer.stale && started.elapsed() < Duration::from_millis(140), "{:?}", started.elapsed());
+    assert!(answer.stale && started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
     assert!(resolver.hit("www.example", later + s(1)).expect("at once the next time").stale);
     resolver.drain().await;
     let fresh = resolver.hit("www.example", later + s(2)).expect("the late answer");
@@ -407,44 +405,6 @@ async fn the_longest_zone_wins_and_aliases_leave_it_again() {
     let answer = resolver.resolve(key("intra.corp.example")).await;
     assert_eq!((answer.counts, &*answer.targets), ([2, 0, 0], &[name("www.public.example")][..]));
     assert_eq!((public.count(), corp.count(), lab.count()), (3, 1, 2));
-}
-
-#[tokio::test]
-async fn signatures_are_for_those_who_ask_for_them() {
-    let zone = Signed::new();
-    let fake = Fake::start({
-        let zone = zone.clone();
-        move |question, _| Reaction::Say(zone.reply(question))
-    })
-    .await;
-    let resolver = Resolver::new(&plain(&[&fake])).expect("a resolver");
-    let plain = resolver.resolve(key("www.example")).await;
-    assert_eq!((plain.counts, plain.authentic), ([1, 0, 0], false));
-    let signed = resolver.resolve(Key { dnssec_ok: true, ..key("www.example") }).await;
-    assert_eq!(signed.counts, [2, 0, 0]);
-}
-
-#[tokio::test]
-async fn valid_answers_are_authentic_and_forged_ones_are_refused() {
-    let zone = Signed::new();
-    let fake = Fake::start({
-        let zone = zone.clone();
-        move |question, _| Reaction::Say(zone.reply(question))
-    })
-    .await;
-    let mut anchors = TrustAnchors::empty();
-    anchors.insert(zone.key.public_key());
-    let options = Options { dnssec: true, trust_anchors: Some(Arc::new(anchors)), ..plain(&[&fake]) };
-    let resolver = Resolver::new(&options).expect("a resolver");
-
-    let valid = resolver.resolve(key("www.example")).await;
-    assert_eq!((valid.rcode, valid.authentic, valid.counts), (0, true, [1, 0, 0]));
-    assert!(fake.seen.lock().iter().all(|(query, _)| query.metadata.checking_disabled), "the verdict is ours");
-
-    let forged = resolver.resolve(key("forged.example")).await;
-    assert_eq!((forged.rcode, forged.ede, forged.counts), (2, Some(ede::DNSSEC_BOGUS), [0; 3]));
-    let unchecked = resolver.resolve(Key { checking_disabled: true, ..key("forged.example") }).await;
-    assert_eq!((unchecked.rcode, unchecked.authentic, unchecked.counts), (0, false, [1, 0, 0]));
 }
 
 #[tokio::test]
@@ -578,54 +538,5 @@ fn a_resolver_needs_a_runtime() {
 async fn recursion_is_set_up_with_and_without_validation() {
     for dnssec in [false, true] {
         assert!(Resolver::new(&Options { dnssec, ..options(&["recurse"]) }).is_ok());
-    }
-}
-
-/// A root zone signed with one key, holding an address for every name.
-#[derive(Clone)]
-struct Signed {
-    key: DNSKEY,
-    secret: Arc<Ed25519SigningKey>,
-}
-
-impl Signed {
-    fn new() -> Self {
-        let secret = Ed25519SigningKey::generate_pkcs8().expect("a key");
-        let secret = Ed25519SigningKey::from_pkcs8(&secret).expect("a key");
-        let key = DNSKEY::from_key(&secret.to_public_key().expect("a public key"));
-        Signed { key, secret: Arc::new(secret) }
-    }
-
-    fn reply(&self, question: &Message) -> Message {
-        let query = &question.queries[0];
-        let mut record = match query.query_type() {
-            RecordType::DNSKEY => Record::from_rdata(n("."), 600, RData::DNSSEC(DNSSECRData::DNSKEY(self.key.clone()))),
-            RecordType::A => a(&query.name().to_ascii(), 60),
-            _ => return answers(question, [soa(".", 60)]),
-        };
-        let signature = self.sign(&record);
-        if query.name().to_ascii().starts_with("forged.") {
-            record.data = RData::A(hickory_proto::rr::rdata::A::new(203, 0, 113, 9));
-        }
-        let signed = question.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
-        answers(question, [record].into_iter().chain(signed.then_some(signature)))
-    }
-
-    fn sign(&self, record: &Record) -> Record {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs() as u32;
-        let input = SigInput {
-            type_covered: record.record_type(),
-            algorithm: Algorithm::ED25519,
-            num_labels: record.name.num_labels(),
-            original_ttl: record.ttl,
-            sig_expiration: SerialNumber::new(now + 3600),
-            sig_inception: SerialNumber::new(now - 3600),
-            key_tag: self.key.calculate_key_tag().expect("a tag"),
-            signer_name: n("."),
-        };
-        let tbs = TBS::from_input(&record.name, DNSClass::IN, &input, std::iter::once(record)).expect("encodes");
-        let signature = self.secret.sign(&tbs).expect("signs");
-        let data = RData::DNSSEC(DNSSECRData::RRSIG(RRSIG::from_sig(input, signature)));
-        Record::from_rdata(record.name.clone(), record.ttl, data)
     }
 }
