@@ -25,6 +25,7 @@ use super::{
     Catalogue, Index, IndexError,
     encode::{Outline, Writer},
     format::{FingerprintKey, Fingerprinter, random_key},
+    starter,
     suffix::is_public_suffix,
 };
 use crate::model::{CategorySet, DomainName, Timestamp};
@@ -85,7 +86,8 @@ pub enum BuildError {
     Unsound(#[source] IndexError),
 }
 
-/// Builds the index file. `progress` hears of octets read and of the phases.
+/// Builds the index file. `progress` hears of octets read and of the phases. Every index also has the
+/// test names under `weir.test`.
 pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<BuildReport, BuildError> {
     let key = random_key();
     let write_error = |cause| BuildError::Write { path: options.out.clone(), cause };
@@ -107,9 +109,9 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     }
 
     progress.phase(Phase::Sorting);
-    let sets = intake.ledger.sets();
-    let mut report =
-        BuildReport { out: options.out.clone(), skipped: intake.skipped.clone(), ..BuildReport::default() };
+    let sets = intake.test_names().map_err(write_error)?;
+    let skipped = std::mem::take(&mut intake.skipped);
+    let mut report = BuildReport { out: options.out.clone(), skipped, ..BuildReport::default() };
     intake.sorter.finish().map_err(write_error)?;
     let ledger = &mut intake.ledger;
     let counted = intake.sorter.groups(
@@ -124,7 +126,7 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     counted.map_err(write_error)?;
     report.sources = intake.ledger.counts();
     report.peak_memory = report::peak_memory();
-    if report.names == 0 {
+    if report.used().all(|source| source.names == 0) {
         return Err(BuildError::Nothing(Box::new(report)));
     }
 
@@ -183,10 +185,24 @@ impl Intake<'_> {
             return Ok(());
         }
         self.ledger.at(source).names += 1;
+        self.push(name, source).map_err(|cause| BuildError::Write { path: self.out.to_owned(), cause })
+    }
+
+    fn push(&mut self, name: &DomainName, source: u32) -> io::Result<()> {
         let labels = name.as_name().label_count() as u8;
         (self.labels_min, self.labels_max) = (self.labels_min.min(labels), self.labels_max.max(labels));
-        let pushed = self.sorter.push(self.fingerprinter.of(name.as_name()), source);
-        pushed.map_err(|cause| BuildError::Write { path: self.out.to_owned(), cause })
+        self.sorter.push(self.fingerprinter.of(name.as_name()), source)
+    }
+
+    /// Adds the test names under `weir.test`, each as if from a source of its category. Returns the
+    /// categories of all sources by number, those included.
+    fn test_names(&mut self) -> io::Result<Vec<CategorySet>> {
+        let mut sets = self.ledger.sets();
+        for (name, set) in starter::test_names() {
+            self.push(&name, sets.len() as u32)?;
+            sets.push(set);
+        }
+        Ok(sets)
     }
 
     fn outline(&self, key: FingerprintKey, built_at: Timestamp, report: &BuildReport) -> Outline {
