@@ -1,6 +1,7 @@
 use super::*;
 use crate::category::CategoryMatch;
-use std::fmt::Write as _;
+use proptest::prelude::*;
+use std::{fmt::Write as _, io::Read as _};
 
 fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/category").join(path)
@@ -306,4 +307,27 @@ fn progress_hears_of_every_octet_once() {
     build(&options, &mut heard).expect("a build without errors");
     assert_eq!(heard.steps, ["ads", "malware", "phishing", "vpn", "Sorting", "Writing", "finished"]);
     assert_eq!(heard.read, heard.announced);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_archive_is_read_or_refused_and_nothing_worse(
+        at in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut octets = Vec::new();
+        let packed = fs::read(fixture("ut1.tar.gz")).expect("a fixture");
+        flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut octets).expect("a sound fixture");
+        for (at, value) in at {
+            let at = at.index(octets.len());
+            octets[at] = value;
+        }
+        octets.truncate(1 + cut.index(octets.len()));
+        // Half of a name may be another one; no more can come out than went in.
+        if let Ok(report) = &build_list("lists.tar", &octets).result {
+            prop_assert!(report.names <= test_names() + octets.len() as u64);
+        }
+    }
 }
