@@ -22,7 +22,7 @@ pub use report::BuildReport;
 pub use walk::Skipped;
 
 use super::{
-    Catalogue, Index, IndexError,
+    Catalogue,
     encode::{Outline, Writer},
     format::{FingerprintKey, Fingerprinter, random_key},
     starter,
@@ -81,9 +81,6 @@ pub enum BuildError {
     /// No list gave a name; the report says what was found.
     #[error("no list gave a name, so nothing was written\n{0}")]
     Nothing(Box<BuildReport>),
-    /// The new file does not read back: the disk or the memory is at fault.
-    #[error("the new index does not read back: {0}")]
-    Unsound(#[source] IndexError),
 }
 
 /// Builds the index file. `progress` hears of octets read and of the phases. Every index also has the
@@ -133,21 +130,22 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     progress.phase(Phase::Writing);
     let outline = intake.outline(key, options.built_at, &report);
     let temporary = Temporary::beside(&options.out).map_err(write_error)?;
-    write(&temporary, outline, &mut intake.sorter, &sets).map_err(write_error)?;
-    report.octets = Index::open(&temporary.0).map_err(BuildError::Unsound)?.octets();
+    report.octets = write(&temporary, outline, &mut intake.sorter, &sets).map_err(write_error)?;
     temporary.rename_over(&options.out).map_err(write_error)?;
     progress.finish();
     report.peak_memory = report::peak_memory();
     Ok(report)
 }
 
-fn write(temporary: &Temporary, outline: Outline, sorter: &mut Sorter, sets: &[CategorySet]) -> io::Result<()> {
+/// Writes the index to disk and returns its octets.
+fn write(temporary: &Temporary, outline: Outline, sorter: &mut Sorter, sets: &[CategorySet]) -> io::Result<u64> {
     let file = BufWriter::with_capacity(256 << 10, File::create_new(&temporary.0)?);
     let mut writer = Writer::new(file, outline)?;
     sorter.groups(sets, |_| (), |fingerprint, set, _| writer.push(fingerprint, set))?;
     let mut file = writer.finish()?;
     file.flush()?;
-    file.get_ref().sync_all()
+    file.get_ref().sync_all()?;
+    Ok(file.get_ref().metadata()?.len())
 }
 
 /// What the readers fill.

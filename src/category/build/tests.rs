@@ -1,5 +1,5 @@
 use super::*;
-use crate::category::CategoryMatch;
+use crate::category::{CategoryMatch, Index};
 use proptest::prelude::*;
 use std::{fmt::Write as _, io::Read as _};
 
