@@ -12,13 +12,17 @@
 //! owns), `report` (what `lookup` and `stats` show),
 //! `build` (lists to index).
 
+mod build;
 mod catalogue;
 mod encode;
 mod format;
 mod index;
+mod report;
 mod starter;
 mod suffix;
 
+pub use build::*;
 pub use catalogue::*;
 pub use format::FingerprintKey;
 pub use index::*;
+pub use report::*;

@@ -1,7 +1,7 @@
 //! The starter set: well-known names of every category, compiled in, for a node without a category
 //! file; and the reserved test names under `weir.test` (RFC 6761 keeps `.test` out of the public DNS).
 
-use super::{Catalogue, CategoryMatch, Index, format::random_key};
+use super::{Catalogue, Index, format::random_key};
 use crate::model::{CategorySet, DomainName, Timestamp};
 use std::sync::LazyLock;
 
@@ -55,7 +55,7 @@ fn parse(name: &str) -> Result<DomainName, String> {
 mod tests {
     use super::*;
     use crate::{
-        category::suffix::is_public_suffix,
+        category::{CategoryMatch, suffix::is_public_suffix},
         model::{CategoryId, Level},
     };
     use std::collections::{HashMap, HashSet};

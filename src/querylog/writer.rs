@@ -35,16 +35,27 @@ pub struct Options {
     pub retention_days: u32,
 }
 
-/// The running writer.
+/// The log and its thread.
 #[derive(Debug)]
 pub struct QueryLog {
+    sender: EventSender,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
     stopping: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl QueryLog {
+    /// A log that keeps nothing.
+    pub fn disabled() -> Self {
+        QueryLog { sender: EventSender::disabled(), running: None }
+    }
+
     /// Starts the writer. Fails only where no thread can be started; the disk may come and go.
-    pub fn start(options: Options) -> io::Result<(EventSender, QueryLog)> {
+    pub fn start(options: Options) -> io::Result<Self> {
         let (sender, events) = bounded(EVENTS_MAX);
         let dropped = |reason| metrics::counter!("weir_querylog_dropped_total", "reason" => reason);
         let stopping = Arc::new(AtomicBool::new(false));
@@ -61,13 +72,22 @@ impl QueryLog {
             lost: dropped("disk"),
         };
         let thread = thread::Builder::new().name("querylog".to_owned()).spawn(move || writer.run())?;
-        Ok((EventSender::new(sender, dropped("full")), QueryLog { stopping, thread }))
+        Ok(QueryLog {
+            sender: EventSender::new(sender, dropped("full")),
+            running: Some(Running { stopping, thread }),
+        })
+    }
+
+    /// The query path's end.
+    pub fn sender(&self) -> EventSender {
+        self.sender.clone()
     }
 
     /// Writes what was sent before this call, and ends the thread. Blocks for the disk.
-    pub fn stop(self) {
-        self.stopping.store(true, Ordering::Release);
-        if self.thread.join().is_err() {
+    pub fn close(self) {
+        let Some(Running { stopping, thread }) = self.running else { return };
+        stopping.store(true, Ordering::Release);
+        if thread.join().is_err() {
             tracing::error!("the query log's writer had panicked");
         }
     }
@@ -148,12 +168,13 @@ mod tests {
     fn what_was_sent_before_the_stop_is_in_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().join("log");
-        let (sender, log) = QueryLog::start(Options { dir: dir.clone(), retention_days: 35 }).expect("a thread");
+        let log = QueryLog::start(Options { dir: dir.clone(), retention_days: 35 }).expect("a thread");
+        let sender = log.sender();
         assert!(sender.is_enabled());
         for number in 0..5000 {
             sender.send(event(&format!("n{number}.example"), 1_736_942_400_000));
         }
-        log.stop();
+        log.close();
         let text = fs::read_to_string(dir.join("2025-01-15.jsonl")).expect("there");
         assert_eq!(text.lines().count(), 5000);
         assert!(text.lines().last().expect("a line").contains("\"n4999.example\""));
@@ -165,16 +186,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         fs::write(&file, "").expect("written");
-        let (sender, log) = QueryLog::start(Options { dir: file.join("log"), retention_days: 35 }).expect("a thread");
+        let log = QueryLog::start(Options { dir: file.join("log"), retention_days: 35 }).expect("a thread");
+        let sender = log.sender();
         for _ in 0..EVENTS_MAX * 2 {
             sender.send(event("name.example", 1_736_942_400_000));
         }
-        log.stop();
+        log.close();
     }
 
     #[test]
     fn a_disabled_sender_takes_anything() {
-        let sender = EventSender::disabled();
+        let sender = QueryLog::disabled().sender();
         assert!(!sender.is_enabled());
         sender.send(event("name.example", 0));
     }

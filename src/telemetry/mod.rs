@@ -5,16 +5,16 @@
 //! that reach the page when it is rendered. Labels are bounded: a figure never has a client's
 //! address, a name or a tenant as a label.
 //!
-//! Read `queries` (the hot path's counters), `figures` (what there is), `page` (the recorder),
-//! `process` (figures of the operating system), `logs`.
+//! Read `queries` (the hot path's counters), `figures` (what there is), `recorder` (the page),
+//! `process` (figures of the operating system), `logging`.
 
 mod figures;
-mod logs;
-mod page;
+mod logging;
 mod process;
 mod queries;
+mod recorder;
 
 pub use figures::FIGURES;
-pub use logs::start_logs;
-pub use page::Telemetry;
+pub use logging::install_logging;
 pub use queries::{QueryCounters, QueryVerdict};
+pub use recorder::{Metrics, install_metrics};

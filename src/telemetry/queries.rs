@@ -89,6 +89,11 @@ impl Default for QueryCounters {
 }
 
 impl QueryCounters {
+    /// Counters that are all 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Counts one query. For a query without a reply `rcode` is 0.
     #[inline]
     pub fn count(&self, verdict: QueryVerdict, transport: Transport, rcode: u16) {

@@ -13,8 +13,8 @@ use tracing_subscriber::{
 /// Crates that speak more than an operator wants to hear; below their names only what is wrong.
 const QUIET: [&str; 7] = ["hickory", "h2", "hyper", "rustls", "reqwest", "sled", "tower"];
 
-/// Starts the log. A second call in one process changes nothing.
-pub fn start_logs(config: &Log) {
+/// Starts the process-wide log. A second call changes nothing.
+pub fn install_logging(config: &Log) {
     let layer = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
         LogFormat::Text => layer.with_target(config.level >= LogLevel::Debug).boxed(),
