@@ -41,7 +41,7 @@ impl Filtering for QueryPath {
             let explanation = self.plane.explain(address, name, qtype, resolve).await;
             Explained {
                 customer: self.plane.customer_at(address),
-                verdict: explanation.verdict,
+                blocked: matches!(explanation.verdict, "blocked" | "refused"),
                 categories: explanation.categories.iter().map(ToString::to_string).collect(),
                 details: serde_json::to_value(&explanation).unwrap_or_default(),
             }

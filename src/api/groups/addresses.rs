@@ -83,7 +83,12 @@ pub(super) fn address_text(net: IpNet) -> String {
 
 /// Lets a batch put `address` where it says, in place of `old`: fails with 409 where somebody else
 /// has the range, and lets the batch conflict if ranges change before it is committed.
-pub(super) fn place<S>(call: &Call<S>, address: &Address, old: Option<&Address>, batch: Batch) -> Result<Batch, ApiError> {
+pub(super) fn place<S>(
+    call: &Call<S>,
+    address: &Address,
+    old: Option<&Address>,
+    batch: Batch,
+) -> Result<Batch, ApiError> {
     if old.is_some_and(|old| old.net == address.net) {
         return Ok(batch);
     }

@@ -222,7 +222,8 @@ async fn update_many<S: Scope>(
             .enumerate()
             .map(|(index, row)| {
                 let known = category(row.id);
-                let known = known.map_err(|_| ApiError::field(&format!("categories[{index}].id"), "no such category"))?;
+                let known =
+                    known.map_err(|_| ApiError::field(&format!("categories[{index}].id"), "no such category"))?;
                 Ok((known.id, Setting { allowed: row.allowed, notify: row.notify }))
             })
             .collect::<Result<_, ApiError>>()?,

@@ -77,7 +77,14 @@ mod tests {
 
     #[test]
     fn record_types_are_read_by_name_and_by_number() {
-        for (text, number) in [("A", Some(1)), ("aaaa", Some(28)), ("https", Some(65)), ("TYPE64", Some(64)), ("15", Some(15)), ("x", None)] {
+        for (text, number) in [
+            ("A", Some(1)),
+            ("aaaa", Some(28)),
+            ("https", Some(65)),
+            ("TYPE64", Some(64)),
+            ("15", Some(15)),
+            ("x", None),
+        ] {
             assert_eq!(record_type(text), number, "{text}");
         }
     }

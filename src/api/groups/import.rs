@@ -219,7 +219,8 @@ const COLUMNS: [&str; 4] = ["domain", "subdomains", "log_requests", "comment"];
 
 fn of_csv(octets: &[u8]) -> Result<Lines, ApiError> {
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(octets);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(octets);
     let mut lines = Lines::default();
     let mut columns: Option<[Option<usize>; 4]> = None;
     let mut count = 0;
@@ -295,7 +296,9 @@ mod tests {
 
     #[test]
     fn good_lines_are_taken_and_bad_ones_told_with_their_numbers() {
-        let (good, bad) = read("\u{feff}a.example\r\n\r\n# note\r\n*.B.example,false,0,\"why, so\"\r\nnot a name\r\na.example\r\nc.example,maybe\r\n");
+        let (good, bad) = read(
+            "\u{feff}a.example\r\n\r\n# note\r\n*.B.example,false,0,\"why, so\"\r\nnot a name\r\na.example\r\nc.example,maybe\r\n",
+        );
         assert_eq!(good, ["1 a.example true true ", "4 b.example false false why, so"]);
         assert_eq!(
             bad,
@@ -310,7 +313,10 @@ mod tests {
     #[test]
     fn a_header_may_order_the_columns() {
         let (good, bad) = read("comment,Domain\nfirst,a.example\n,b.example\n");
-        assert_eq!((good.as_slice(), bad.len()), (&["2 a.example true true first".to_owned(), "3 b.example true true ".to_owned()][..], 0));
+        assert_eq!(
+            (good.as_slice(), bad.len()),
+            (&["2 a.example true true first".to_owned(), "3 b.example true true ".to_owned()][..], 0)
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{AccountRef, Both, Id, IpText, Label, NameOrUrl, Nullable, Page, PolicyRef, Range, Ranges, Text, choices},
+        input::{
+            AccountRef, Both, Id, IpText, Label, NameOrUrl, Nullable, Page, PolicyRef, Range, Ranges, Text, choices,
+        },
         operation::operations,
         reply::{Deleted, Item, List, Object, Single, time_text},
         scope::{OfAccount, OfCustomer, OfLocationKey, Own, Scope, View},
@@ -468,7 +470,9 @@ async fn change<S>(call: &Call<S>, id: LocationId, input: &Update) -> Result<Sin
         match (&mut new.kind, &input.hostname, &input.tag) {
             (_, None, None) => {}
             (LocationKind::DynamicDns { hostname }, Some(name), None) => *hostname = name.0.to_string(),
-            (LocationKind::Roaming { tag } | LocationKind::Virtual { tag }, None, Some(label)) => *tag = label.0.clone(),
+            (LocationKind::Roaming { tag } | LocationKind::Virtual { tag }, None, Some(label)) => {
+                *tag = label.0.clone()
+            }
             (_, Some(_), _) => return Err(ApiError::field("hostname", "this kind of location has none")),
             (_, None, Some(_)) => return Err(ApiError::field("tag", "this kind of location has none")),
         }

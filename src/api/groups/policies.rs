@@ -449,7 +449,11 @@ fn unused<S>(call: &Call<S>, policy: &Policy, batch: Batch) -> Result<Batch, Api
 
 /// A policy that a location is given; null and the customer's default come to the same: none of its
 /// own.
-pub(super) fn assigned<S>(call: &Call<S>, customer: CustomerId, policy: PolicyRef) -> Result<Option<Row<Policy>>, ApiError> {
+pub(super) fn assigned<S>(
+    call: &Call<S>,
+    customer: CustomerId,
+    policy: PolicyRef,
+) -> Result<Option<Row<Policy>>, ApiError> {
     let PolicyRef::Id(id) = policy else { return Ok(None) };
     let row = call.view.find::<Policy>(id, "policy").ok();
     let row = row.filter(|row| row.value.owner == Account::Customer(customer));

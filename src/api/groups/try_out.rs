@@ -114,10 +114,5 @@ async fn filtering(call: Call<Own>, input: Filtering) -> Result<Single<Filtering
         _ if explained.blocked => "Blocked",
         _ => "Allowed",
     };
-    Ok(Single::new(FilteringReply {
-        success: true,
-        result,
-        ip: address.to_string(),
-        category: explained.categories,
-    }))
+    Ok(Single::new(FilteringReply { success: true, result, ip: address.to_string(), category: explained.categories }))
 }

@@ -153,7 +153,7 @@ fn every_index_has_the_test_names() {
     let built = build_list("ads.txt", b"ads.example\n");
     assert_eq!(built.categories("malware.weir.test"), [5]);
     assert_eq!(built.categories("alcohol.weir.test"), [15]);
-    assert_eq!(built.categories("weir.test"), []);
+    assert!(built.categories("weir.test").is_empty());
 }
 
 #[test]
