@@ -24,6 +24,7 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) filtering: Arc<dyn Filtering>,
     pub(super) presets: Presets,
+    pub(super) copy_settings: bool,
     pub(super) address_turn: tokio::sync::Mutex<()>,
 }
 
@@ -70,6 +71,11 @@ impl<S> Call<S> {
     /// The presets of the levels.
     pub fn presets(&self) -> &Presets {
         &self.arrival.shared.presets
+    }
+
+    /// Whether new accounts copy the settings above them instead of inheriting them live.
+    pub fn copies_settings(&self) -> bool {
+        self.arrival.shared.copy_settings
     }
 
     /// The revision of all rows read from now on, at least.

@@ -35,10 +35,11 @@ pub trait Filtering: Send + Sync {
 pub struct Explained {
     /// The customer identified by the address.
     pub customer: Option<CustomerId>,
-    /// `allowed`, `blocked`, `local` or `refused`.
-    pub verdict: &'static str,
+    /// Whether the name would be blocked, or the client refused.
+    pub blocked: bool,
     /// Names of the categories of the name.
     pub categories: Vec<String>,
-    /// All of it, step by step, as JSON.
+    /// All of it, step by step, as a JSON object; its `verdict` is `allowed`, `blocked`, `local` or
+    /// `refused`.
     pub details: serde_json::Value,
 }

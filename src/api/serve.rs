@@ -19,12 +19,12 @@ use crate::{
     model::{Level, Timestamp},
     policy::Presets,
     store::Store,
+    telemetry::Metrics,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
-use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -49,6 +49,10 @@ pub struct Options {
     pub address_rate: Rate,
     /// Whether `/metrics` answers others than loopback.
     pub metrics_public: bool,
+    /// Octets of the largest body any operation takes.
+    pub body_octets_max: usize,
+    /// Whether new accounts copy the settings above them instead of inheriting them live.
+    pub copy_settings: bool,
 }
 
 impl Default for Options {
@@ -57,6 +61,8 @@ impl Default for Options {
             key_rate: Rate { per_second: 500, burst: 1000 },
             address_rate: Rate { per_second: 500, burst: 2000 },
             metrics_public: false,
+            body_octets_max: 16 * 1024 * 1024,
+            copy_settings: false,
         }
     }
 }
@@ -82,7 +88,7 @@ struct Inner {
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
     openapi: Bytes,
-    metrics: Option<PrometheusHandle>,
+    metrics: Option<Metrics>,
     options: Options,
     clock: fn() -> Timestamp,
 }
@@ -97,7 +103,7 @@ impl Api {
     pub fn new(
         store: Store,
         filtering: Arc<dyn Filtering>,
-        metrics: Option<PrometheusHandle>,
+        metrics: Option<Metrics>,
         options: Options,
         clock: fn() -> Timestamp,
     ) -> Self {
@@ -120,7 +126,13 @@ impl Api {
         Api(Arc::new(Inner {
             openapi: Bytes::from(openapi::document(&operations).to_string()),
             authenticator: Authenticator::new(store.clone()),
-            shared: Arc::new(Shared { store, filtering, presets, address_turn: tokio::sync::Mutex::default() }),
+            shared: Arc::new(Shared {
+                store,
+                filtering,
+                presets,
+                copy_settings: options.copy_settings,
+                address_turn: tokio::sync::Mutex::default(),
+            }),
             operations,
             router,
             by_key: Limit::new(options.key_rate),
@@ -223,11 +235,11 @@ impl Api {
         *called = Some(operation.id);
 
         let content = Content::of(head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
         let mut body = Incoming { body: Some(body), headers: &head.headers };
         let mut read = None;
         if content == Content::Form && !operation.is_public() {
-            let octets_max = operation.body_octets_max.min(UNKNOWN_CALLER_OCTETS_MAX);
-            read = Some(body.read(octets_max).await?);
+            read = Some(body.read(octets_max.min(UNKNOWN_CALLER_OCTETS_MAX)).await?);
         }
         let now = (inner.clock)();
         let caller = if operation.is_public() {
@@ -242,7 +254,7 @@ impl Api {
         };
         let octets = match read {
             Some(octets) => octets,
-            None => body.read(operation.body_octets_max).await?,
+            None => body.read(octets_max).await?,
         };
         let query = fields::of_form(head.uri.query().unwrap_or_default().as_bytes())?;
         let fields = fields::merge(fields::of_body(&content, octets).await?, query, route.parameters);

@@ -25,6 +25,13 @@ impl Index {
     }
 }
 
+/// The starter set's names under `weir.test`, which every index has.
+pub(super) fn test_names() -> impl Iterator<Item = (DomainName, CategorySet)> {
+    let reserved = DomainName::from_text("weir.test").expect("a valid name");
+    let names = names(Catalogue::get()).expect("the names are compiled in and a test reads them");
+    names.into_iter().filter(move |(name, _)| name.as_name().is_at_or_below(reserved.as_name()))
+}
+
 /// Each name of the starter set with one of its categories.
 fn names(catalogue: &Catalogue) -> Result<Vec<(DomainName, CategorySet)>, String> {
     let mut names = Vec::new();

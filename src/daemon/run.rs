@@ -138,12 +138,16 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         Some(options) => QueryLog::start(options).map_err(io_error("starting the query log"))?,
         None => QueryLog::disabled(),
     };
+    let counters = telemetry::QueryCounters::new();
+    if let Some(metrics) = &metrics {
+        metrics.show_queries(counters.clone());
+    }
     let plane = Plane::new(Parts {
         snapshot: publisher.snapshot(),
         categories: categories.clone(),
         resolver: resolver.clone(),
         zones: parts::local_zones(&config),
-        counters: telemetry::QueryCounters::new(),
+        counters,
         events: querylog.sender(),
         unknown_clients: parts::unknown_clients(&config),
         block_page: BlockPage::default(),
@@ -294,7 +298,7 @@ async fn gauges(
     store: Store,
     publisher: Publisher,
     categories: Arc<ArcSwap<Index>>,
-    recorder: Option<telemetry::PrometheusHandle>,
+    recorder: Option<telemetry::Metrics>,
     cancel: CancellationToken,
 ) {
     let snapshot = publisher.snapshot();

@@ -109,6 +109,16 @@ impl Bound {
         Ok(all)
     }
 
+    /// Whether there is a TCP listener and nothing else, as for an HTTP service.
+    pub fn is_tcp_only(&self) -> bool {
+        self.udp.is_empty() && self.tcp.is_some()
+    }
+
+    /// The TCP listener, for somebody else to use.
+    pub fn into_tcp(self) -> Option<TcpListener> {
+        self.tcp
+    }
+
     /// The address with its real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.local

@@ -2,6 +2,7 @@
 
 use crate::identify::Transport;
 use ahash::RandomState;
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use std::{
     net::IpAddr,
@@ -38,6 +39,7 @@ pub struct RateLimiter {
     hasher: RandomState,
     start: Instant,
     rate: Rate,
+    exempt: Vec<IpNet>,
 }
 
 /// Milliseconds since the limiter's start; wraps after 49 days, which costs one client one refill.
@@ -73,15 +75,15 @@ struct Set {
 }
 
 impl RateLimiter {
-    /// An empty table for this rate; zeros in it count as ones.
-    pub fn new(rate: Rate) -> Self {
+    /// An empty table for this rate; zeros in it count as ones. Clients within `exempt` always pass.
+    pub fn new(rate: Rate, exempt: Vec<IpNet>) -> Self {
         let rate = Rate {
             queries_per_second: rate.queries_per_second.max(1),
             burst: rate.burst.clamp(1, u32::MAX / QUERY),
             slip: rate.slip,
         };
         let sets = (0..SETS).map(|_| Mutex::default()).collect();
-        RateLimiter { sets, hasher: RandomState::new(), start: Instant::now(), rate }
+        RateLimiter { sets, hasher: RandomState::new(), start: Instant::now(), rate, exempt }
     }
 
     /// This moment for [`check`](Self::check); one reading serves a whole batch.
@@ -92,6 +94,9 @@ impl RateLimiter {
     /// Takes a token from the client's bucket, if it has one. Never allocates.
     #[inline]
     pub fn check(&self, client: IpAddr, transport: Transport, tick: Tick) -> Verdict {
+        if self.exempt.iter().any(|range| range.contains(&client)) {
+            return Verdict::Pass;
+        }
         let key = client_key(client) | ((transport != Transport::Udp) as u64) << 2;
         let mut set = self.sets[self.hasher.hash_one(key) as usize % SETS].lock();
         let index = match set.buckets.iter().position(|bucket| bucket.key == key) {
@@ -140,7 +145,7 @@ mod tests {
     use super::*;
 
     fn limiter(queries_per_second: u32, burst: u32, slip: u32) -> RateLimiter {
-        RateLimiter::new(Rate { queries_per_second, burst, slip })
+        RateLimiter::new(Rate { queries_per_second, burst, slip }, Vec::new())
     }
 
     fn ip(text: &str) -> IpAddr {

@@ -30,6 +30,7 @@ pub use limit::{Rate, RateLimiter, Tick, Verdict};
 
 use crate::answer::Answerer;
 use counters::Counters;
+use ipnet::IpNet;
 use std::{
     io,
     net::SocketAddr,
@@ -49,6 +50,8 @@ pub struct Settings {
     pub waiting_max: usize,
     /// The rate limit of each client; `None` switches it off.
     pub rate: Option<Rate>,
+    /// Clients the rate limit does not count.
+    pub exempt: Vec<IpNet>,
     /// TCP's limits.
     pub tcp: TcpSettings,
 }
@@ -71,7 +74,7 @@ pub struct TcpSettings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { waiting_max: 10_000, rate: None, tcp: TcpSettings::default() }
+        Settings { waiting_max: 10_000, rate: None, exempt: Vec::new(), tcp: TcpSettings::default() }
     }
 }
 
@@ -119,7 +122,7 @@ impl Listeners {
         runtime: &Handle,
     ) -> io::Result<Listeners> {
         let shared = Arc::new(Shared {
-            limiter: settings.rate.map(RateLimiter::new),
+            limiter: settings.rate.map(|rate| RateLimiter::new(rate, settings.exempt.clone())),
             counters: Counters::new(),
             waiting: Arc::new(Semaphore::new(settings.waiting_max.min(Semaphore::MAX_PERMITS))),
             stop: AtomicBool::new(false),

@@ -1,43 +1,45 @@
-//! One query, as the log keeps it.
+//! What is recorded of a query.
 
 use crate::{
     identify::{Client, Origin, Transport},
-    model::{CategorySet, CustomerId, DomainName, EntryId, LocationId, Name, PolicyId},
-    policy::{Cause, Decision},
+    model::{CustomerId, DeviceId, InternalUserId, LocationId, Name},
+    policy::Decision,
     telemetry::QueryVerdict,
-    wire::TypeName,
 };
-use serde::{Serialize, Serializer, ser::SerializeStruct};
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-/// Octets of a name that are kept without an allocation; longer names take one.
-const INLINE_OCTETS: usize = 62;
+/// Octets of a name that an event holds in itself; longer ones take an allocation.
+const SHORT_OCTETS_MAX: usize = 62;
 
-#[derive(Clone)]
-enum KeptName {
-    Inline(u8, [u8; INLINE_OCTETS]),
-    Boxed(DomainName),
+/// One answered query.
+#[derive(Clone, Debug)]
+pub struct QueryEvent {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) time_ms: i64,
+    pub(super) address: IpAddr,
+    pub(super) transport: Transport,
+    pub(super) customer: CustomerId,
+    pub(super) location: Option<LocationId>,
+    pub(super) device: Option<DeviceId>,
+    pub(super) user: Option<InternalUserId>,
+    name: EventName,
+    pub(super) qtype: u16,
+    pub(super) rcode: u16,
+    pub(super) verdict: QueryVerdict,
+    pub(super) decision: Decision,
 }
 
-/// What happened to one query. 160 octets; most are made without an allocation.
-#[derive(Clone)]
-pub struct QueryEvent {
-    client: IpAddr,
-    transport: Transport,
-    customer: CustomerId,
-    location: Option<LocationId>,
-    policy: PolicyId,
-    qtype: u16,
-    rcode: u16,
-    verdict: QueryVerdict,
-    step: u8,
-    entry: Option<EntryId>,
-    categories: CategorySet,
-    name: KeptName,
+#[derive(Clone, Debug)]
+enum EventName {
+    Short { length: u8, octets: [u8; SHORT_OCTETS_MAX] },
+    Long(Box<[u8]>),
 }
 
 impl QueryEvent {
-    /// Takes down what is known once the reply stands.
+    /// The event of a query answered now. Allocates only for names of more than 62 octets.
     pub fn new(
         origin: &Origin,
         client: &Client,
@@ -47,98 +49,93 @@ impl QueryEvent {
         verdict: QueryVerdict,
         decision: &Decision,
     ) -> Self {
-        let wire = name.as_wire();
-        let name = match wire.len() {
-            octets @ ..=INLINE_OCTETS => {
-                let mut kept = [0; INLINE_OCTETS];
-                kept[..octets].copy_from_slice(wire);
-                KeptName::Inline(octets as u8, kept)
-            }
-            _ => KeptName::Boxed(name.to_owned()),
-        };
-        let (entry, categories) = match decision.cause {
-            Cause::List { entry, .. } => (Some(entry), CategorySet::EMPTY),
-            Cause::Category { all, .. } | Cause::Default { all } => (None, all),
-            Cause::OwnName | Cause::Unclassified => (None, CategorySet::EMPTY),
-        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         QueryEvent {
-            client: origin.client,
+            time_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            address: origin.client,
             transport: origin.transport,
             customer: client.customer,
             location: client.location,
-            policy: decision.policy,
+            device: client.device,
+            user: client.user,
+            name: EventName::new(name),
             qtype,
             rcode,
             verdict,
-            step: decision.step(),
-            entry,
-            categories,
-            name,
+            decision: *decision,
         }
     }
 
-    fn name(&self) -> Name<'_> {
-        match &self.name {
-            KeptName::Inline(octets, kept) => Name::from_lower_wire(&kept[..*octets as usize]),
-            KeptName::Boxed(name) => name.as_name(),
-        }
+    /// The name asked for.
+    pub(super) fn name(&self) -> Name<'_> {
+        Name::from_lower_wire(match &self.name {
+            EventName::Short { length, octets } => &octets[..usize::from(*length)],
+            EventName::Long(octets) => octets,
+        })
     }
 }
 
-impl Serialize for QueryEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut line = serializer.serialize_struct("query", 12)?;
-        line.serialize_field("client", &self.client)?;
-        line.serialize_field("protocol", self.transport.name())?;
-        line.serialize_field("customer", &self.customer)?;
-        line.serialize_field("location", &self.location)?;
-        line.serialize_field("policy", &self.policy)?;
-        line.serialize_field("name", &format_args!("{}", self.name()))?;
-        line.serialize_field("type", &format_args!("{}", TypeName(self.qtype)))?;
-        line.serialize_field("rcode", &self.rcode)?;
-        line.serialize_field("verdict", self.verdict.name())?;
-        line.serialize_field("step", &self.step)?;
-        line.serialize_field("entry", &self.entry)?;
-        line.serialize_field("categories", &self.categories.iter().map(|id| id.number()).collect::<Vec<_>>())?;
-        line.end()
+impl EventName {
+    fn new(name: Name<'_>) -> Self {
+        let wire = name.as_wire();
+        match u8::try_from(wire.len()) {
+            Ok(length) if wire.len() <= SHORT_OCTETS_MAX => {
+                let mut octets = [0; SHORT_OCTETS_MAX];
+                octets[..wire.len()].copy_from_slice(wire);
+                EventName::Short { length, octets }
+            }
+            _ => EventName::Long(wire.into()),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::{identify::Evidence, policy::Verdict};
+    use crate::{
+        identify::Evidence,
+        model::{CategoryId, CategorySet, DomainName, PolicyId},
+        policy::{Cause, Verdict},
+    };
+    use std::net::SocketAddr;
 
-    #[test]
-    fn a_line_tells_who_asked_what_and_what_became_of_it() {
-        let client_address = "192.0.2.7".parse().expect("an address");
+    /// A blocked query of a known client at this time.
+    pub(in super::super) fn event(name: &str, time_ms: i64) -> QueryEvent {
+        let address: IpAddr = "192.0.2.7".parse().expect("an address");
         let origin = Origin {
-            client: client_address,
-            client_port: 4000,
-            local: "127.0.0.1:53".parse().expect("an address"),
+            client: address,
+            client_port: 40_000,
+            local: SocketAddr::from(([127, 0, 0, 1], 53)),
             transport: Transport::Udp,
         };
         let client = Client {
-            customer: CustomerId(3),
-            location: Some(LocationId(4)),
+            customer: CustomerId(5),
+            location: Some(LocationId(6)),
             device: None,
             user: None,
             policy: None,
-            evidence: Evidence::UnknownClients { address: client_address },
+            evidence: Evidence::SourceAddress { address, range: address.into() },
         };
-        let all = CategorySet(0b10_0001);
-        let cause = Cause::Category { blocked: CategorySet(1), all };
-        let decision = Decision { verdict: Verdict::Block, cause, policy: PolicyId(5), log: true, target: None };
-        for name in ["bad.test".to_owned(), format!("{}.test", ["abcdefghij"; 8].join("."))] {
-            let wire = DomainName::from_text(&name).expect("valid");
-            let event = QueryEvent::new(&origin, &client, wire.as_name(), 28, 0, QueryVerdict::Blocked, &decision);
-            let line = serde_json::to_value(&event).expect("serialisable");
-            let expected = serde_json::json!({
-                "client": "192.0.2.7", "protocol": "udp", "customer": 3, "location": 4, "policy": 5, "name": name,
-                "type": "AAAA", "rcode": 0, "verdict": "blocked", "step": 6, "entry": null, "categories": [0, 5],
-            });
-            assert_eq!(line, expected);
+        let blocked: CategorySet = CategoryId::new(3).into_iter().collect();
+        let decision = Decision {
+            verdict: Verdict::Block,
+            cause: Cause::Category { blocked, all: blocked },
+            policy: PolicyId(7),
+            log: true,
+            target: None,
+        };
+        let name = DomainName::from_text(name).expect("a name");
+        let event = QueryEvent::new(&origin, &client, name.as_name(), 1, 0, QueryVerdict::Blocked, &decision);
+        QueryEvent { time_ms, ..event }
+    }
+
+    #[test]
+    fn names_of_any_length_come_back_whole() {
+        let label = "a".repeat(63);
+        for name in [".", "example", "www.example.com", &format!("{}.de", "b".repeat(57)), &format!("{label}.{label}")]
+        {
+            assert_eq!(event(name, 0).name().to_string(), name);
         }
-        assert!(size_of::<QueryEvent>() <= 160, "{}", size_of::<QueryEvent>());
+        assert!(size_of::<QueryEvent>() <= 192, "an event is {} octets", size_of::<QueryEvent>());
     }
 }

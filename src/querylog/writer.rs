@@ -1,81 +1,81 @@
-//! The thread that writes, and the channel to it.
+//! The thread that writes.
 
-use super::QueryEvent;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
-use jiff::{Timestamp, tz::TimeZone};
+use super::{EventSender, QueryEvent, days::Days, line};
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use metrics::Counter;
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    thread::JoinHandle,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-/// Events that wait for the writer at most; more are dropped and counted.
-const WAITING_MAX: usize = 65_536;
-/// How long a line may stay in memory.
-const FLUSH_PAUSE: Duration = Duration::from_secs(1);
-/// How often a disk that fails is mentioned.
-const WARNING_PAUSE: Duration = Duration::from_secs(60);
-const SUFFIX: &str = ".jsonl";
+/// Events between the query path and the writer: a tenth of a second of a busy server.
+const EVENTS_MAX: usize = 32_768;
+/// Pause of the writer when nothing is there. It looks instead of being woken: waking costs the
+/// sender, which is the query path, a system call.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Lines go to the file after this time at the latest,
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// or when they are so many octets.
+const FLUSH_OCTETS: usize = 256 << 10;
+/// A disk that takes no lines is complained about this often.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Where and how long the log is kept.
+/// Where the log is, and for how long.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder of the day files.
+    /// The folder, made when the first line is written.
     pub dir: PathBuf,
-    /// Days kept, today included; at least 1.
+    /// Days a file is kept after its own.
     pub retention_days: u32,
 }
 
-/// The query path's end of the log. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct EventSender(Option<(Sender<QueryEvent>, Counter)>);
-
-impl EventSender {
-    /// Whether anybody listens; making an event for nobody can be saved.
-    #[inline]
-    pub fn is_enabled(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Hands an event over, or counts it as dropped where there is no room. Never waits.
-    #[inline]
-    pub fn send(&self, event: QueryEvent) {
-        if let Some((sender, dropped)) = &self.0
-            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sender.try_send(event)
-        {
-            dropped.increment(1);
-        }
-    }
-}
-
 /// The log and its thread.
+#[derive(Debug)]
 pub struct QueryLog {
     sender: EventSender,
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl QueryLog {
     /// A log that keeps nothing.
     pub fn disabled() -> Self {
-        QueryLog { sender: EventSender::default(), stop: None, thread: None }
+        QueryLog { sender: EventSender::disabled(), running: None }
     }
 
-    /// Starts the writer. Fails where the folder cannot be made.
+    /// Starts the writer. Fails only where no thread can be started; the disk may come and go.
     pub fn start(options: Options) -> io::Result<Self> {
-        fs::create_dir_all(&options.dir)?;
-        let (sender, events) = crossbeam_channel::bounded(WAITING_MAX);
-        let (stop, stopped) = crossbeam_channel::bounded(1);
-        let dropped = metrics::counter!("weir_querylog_dropped_total");
-        let lost = dropped.clone();
-        let thread = std::thread::Builder::new()
-            .name("querylog".into())
-            .spawn(move || Writer::new(options, lost).run(&events, &stopped))?;
-        Ok(QueryLog { sender: EventSender(Some((sender, dropped))), stop: Some(stop), thread: Some(thread) })
+        let (sender, events) = bounded(EVENTS_MAX);
+        let dropped = |reason| metrics::counter!("weir_querylog_dropped_total", "reason" => reason);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let mut writer = Writer {
+            events,
+            stopping: stopping.clone(),
+            days: Days::new(options.dir, options.retention_days),
+            lines: Vec::with_capacity(FLUSH_OCTETS + 4096),
+            count: 0,
+            last_time_ms: 0,
+            flushed: Instant::now(),
+            warned: None,
+            written: metrics::counter!("weir_querylog_written_total"),
+            lost: dropped("disk"),
+        };
+        let thread = thread::Builder::new().name("querylog".to_owned()).spawn(move || writer.run())?;
+        Ok(QueryLog {
+            sender: EventSender::new(sender, dropped("full")),
+            running: Some(Running { stopping, thread }),
+        })
     }
 
     /// The query path's end.
@@ -83,142 +83,121 @@ impl QueryLog {
         self.sender.clone()
     }
 
-    /// Writes what waits and ends the thread.
-    pub fn close(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.try_send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    /// Writes what was sent before this call, and ends the thread. Blocks for the disk.
+    pub fn close(self) {
+        let Some(Running { stopping, thread }) = self.running else { return };
+        stopping.store(true, Ordering::Release);
+        if thread.join().is_err() {
+            tracing::error!("the query log's writer had panicked");
         }
     }
-}
-
-#[derive(serde::Serialize)]
-struct Line<'a> {
-    time: String,
-    #[serde(flatten)]
-    query: &'a QueryEvent,
 }
 
 struct Writer {
-    options: Options,
-    dropped: Counter,
-    file: Option<(jiff::civil::Date, BufWriter<File>)>,
+    events: Receiver<QueryEvent>,
+    stopping: Arc<AtomicBool>,
+    days: Days,
+    /// Lines not yet in the file, how many, and when the last of them happened.
+    lines: Vec<u8>,
+    count: u64,
+    last_time_ms: i64,
+    flushed: Instant,
     warned: Option<Instant>,
+    written: Counter,
+    lost: Counter,
 }
 
 impl Writer {
-    fn new(options: Options, dropped: Counter) -> Self {
-        Writer { options, dropped, file: None, warned: None }
-    }
-
-    fn run(mut self, events: &Receiver<QueryEvent>, stopped: &Receiver<()>) {
-        let mut flushed = Instant::now();
+    fn run(&mut self) {
         loop {
-            match events.recv_timeout(FLUSH_PAUSE) {
-                Ok(event) => {
-                    // One look at the clock serves the whole batch.
-                    let now = Timestamp::now();
-                    for event in std::iter::once(event).chain(events.try_iter().take(4096)) {
-                        self.write(now, &event);
-                    }
+            // Read before the buffer is: what was sent before the stop is then seen.
+            let stopping = self.stopping.load(Ordering::Acquire);
+            let ended = loop {
+                match self.events.try_recv() {
+                    Ok(event) => self.take(&event),
+                    Err(TryRecvError::Empty) => break stopping,
+                    Err(TryRecvError::Disconnected) => break true,
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if flushed.elapsed() >= FLUSH_PAUSE {
+            };
+            if ended || self.flushed.elapsed() >= FLUSH_AFTER {
                 self.flush();
-                flushed = Instant::now();
             }
-            if stopped.try_recv().is_ok() {
-                break;
+            if ended {
+                return;
             }
-        }
-        let now = Timestamp::now();
-        for event in events.try_iter() {
-            self.write(now, &event);
-        }
-        self.flush();
-    }
-
-    fn write(&mut self, now: Timestamp, event: &QueryEvent) {
-        if let Err(error) = self.try_write(now, event) {
-            self.dropped.increment(1);
-            self.file = None;
-            self.warn(&error);
+            thread::sleep(PAUSE);
         }
     }
 
-    fn try_write(&mut self, now: Timestamp, event: &QueryEvent) -> io::Result<()> {
-        let day = now.to_zoned(TimeZone::UTC).date();
-        let file = match &mut self.file {
-            Some((open, file)) if *open == day => file,
-            _ => {
-                let path = self.options.dir.join(format!("{day}{SUFFIX}"));
-                let file = OpenOptions::new().create(true).append(true).mode(0o640).open(path)?;
-                expire(&self.options, day);
-                &mut self.file.insert((day, BufWriter::with_capacity(1 << 16, file))).1
-            }
-        };
-        let line = Line { time: format!("{now:.3}"), query: event };
-        serde_json::to_writer(&mut *file, &line)?;
-        file.write_all(b"\n")
+    fn take(&mut self, event: &QueryEvent) {
+        line::append(event, &mut self.lines);
+        self.count += 1;
+        self.last_time_ms = self.last_time_ms.max(event.time_ms);
+        if self.lines.len() >= FLUSH_OCTETS {
+            self.flush();
+        }
     }
 
     fn flush(&mut self) {
-        if let Some((_, file)) = &mut self.file
-            && let Err(error) = file.flush()
-        {
-            self.file = None;
-            self.warn(&error);
+        self.flushed = Instant::now();
+        if self.lines.is_empty() {
+            return;
         }
-    }
-
-    fn warn(&mut self, error: &io::Error) {
-        if self.warned.is_none_or(|at| at.elapsed() >= WARNING_PAUSE) {
-            self.warned = Some(Instant::now());
-            tracing::warn!(dir = %self.options.dir.display(), %error, "queries are not logged");
+        match self.days.append(self.last_time_ms, &self.lines) {
+            Ok(()) => self.written.increment(self.count),
+            Err(error) => {
+                self.lost.increment(self.count);
+                if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
+                    self.warned = Some(Instant::now());
+                    tracing::warn!(%error, events = self.count, "the query log cannot be written; its events are lost");
+                }
+            }
         }
+        self.lines.clear();
+        self.count = 0;
     }
-}
-
-/// Deletes the files of days that are kept no longer; files of other names stay.
-fn expire(options: &Options, today: jiff::civil::Date) {
-    let kept = jiff::Span::new().days(i64::from(options.retention_days.max(1)) - 1);
-    let Ok(oldest) = today.checked_sub(kept) else { return };
-    let Ok(files) = fs::read_dir(&options.dir) else { return };
-    for path in files.flatten().map(|file| file.path()) {
-        if day_of(&path).is_some_and(|day| day < oldest)
-            && let Err(error) = fs::remove_file(&path)
-        {
-            tracing::warn!(file = %path.display(), %error, "an old query log could not be deleted");
-        }
-    }
-}
-
-fn day_of(path: &Path) -> Option<jiff::civil::Date> {
-    path.file_name()?.to_str()?.strip_suffix(SUFFIX)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::querylog::event::tests::event;
+    use std::fs;
 
     #[test]
-    fn days_past_retention_go_and_everything_else_stays() {
-        let dir = tempfile::tempdir().expect("a folder");
-        for name in ["2026-11-01.jsonl", "2026-11-19.jsonl", "2026-11-20.jsonl", "notes.txt", "x.jsonl"] {
-            fs::write(dir.path().join(name), "").expect("written");
+    fn what_was_sent_before_the_stop_is_in_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().join("log");
+        let log = QueryLog::start(Options { dir: dir.clone(), retention_days: 35 }).expect("a thread");
+        let sender = log.sender();
+        assert!(sender.is_enabled());
+        for number in 0..5000 {
+            sender.send(event(&format!("n{number}.example"), 1_736_942_400_000));
         }
-        let options = Options { dir: dir.path().to_owned(), retention_days: 2 };
-        expire(&options, jiff::civil::date(2026, 11, 20));
-        let mut left: Vec<_> = fs::read_dir(dir.path())
-            .expect("a folder")
-            .flatten()
-            .map(|f| f.file_name().into_string().expect("text"))
-            .collect();
-        left.sort();
-        assert_eq!(left, ["2026-11-19.jsonl", "2026-11-20.jsonl", "notes.txt", "x.jsonl"]);
+        log.close();
+        let text = fs::read_to_string(dir.join("2025-01-15.jsonl")).expect("there");
+        assert_eq!(text.lines().count(), 5000);
+        assert!(text.lines().last().expect("a line").contains("\"n4999.example\""));
+        sender.send(event("after.example", 0));
+    }
+
+    #[test]
+    fn a_dead_disk_does_not_hold_up_the_sender() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("written");
+        let log = QueryLog::start(Options { dir: file.join("log"), retention_days: 35 }).expect("a thread");
+        let sender = log.sender();
+        for _ in 0..EVENTS_MAX * 2 {
+            sender.send(event("name.example", 1_736_942_400_000));
+        }
+        log.close();
+    }
+
+    #[test]
+    fn a_disabled_sender_takes_anything() {
+        let sender = QueryLog::disabled().sender();
+        assert!(!sender.is_enabled());
+        sender.send(event("name.example", 0));
     }
 }

@@ -13,13 +13,13 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The layout of keys and values that this program writes.
 const FORMAT: u32 = 1;
 
-/// A commit is refused when less room than this would be left: sled writes whole segments of
-/// 512 KiB, and what it cannot write it never recovers from while open.
-const FREE_OCTETS_MIN: u64 = 16 * 1024 * 1024;
+/// How long a database that was just closed is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the disk did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ impl Disk {
     pub(super) fn open(dir: &Path, cache_octets: u64) -> Result<Self, DiskError> {
         fs::create_dir_all(dir)?;
         remove_half_written(dir)?;
-        let db = guarded(|| Ok(sled::Config::new().path(dir).cache_capacity(cache_octets).open()?))?;
+        let db = guarded(|| open_patiently(&sled::Config::new().path(dir).cache_capacity(cache_octets)))?;
         let file = File::options().read(true).write(true).open(dir.join("db"))?;
         let disk = Disk { db, file };
         disk.check_format()?;
@@ -171,10 +171,11 @@ impl Disk {
     }
 }
 
-/// Refuses when the disk of `dir` is nearly full.
-pub(super) fn check_room(dir: &Path) -> Result<(), DiskError> {
+/// Refuses when the disk of `dir` has less room than this.
+pub(super) fn check_room(dir: &Path, free_octets_min: u64) -> Result<(), DiskError> {
     let stat = rustix::fs::statvfs(dir).map_err(io::Error::from)?;
-    if stat.f_bavail.saturating_mul(stat.f_frsize) < FREE_OCTETS_MIN { Err(DiskError::Full) } else { Ok(()) }
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free < free_octets_min { Err(DiskError::Full) } else { Ok(()) }
 }
 
 /// sled reads the newest `snap.*`, even one that a crash left half written under its temporary name.
@@ -188,6 +189,22 @@ fn remove_half_written(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens the database. Nobody else can have it, as the data folder is ours, but threads of a
+/// database that was just closed may hold its file for a moment longer.
+fn open_patiently(config: &sled::Config) -> Result<sled::Db, DiskError> {
+    let started = Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(e))
+                if e.to_string().contains("could not acquire lock") && started.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// Runs what reads the database: sled checks its invariants with assertions, so on damaged files it

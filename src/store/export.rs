@@ -83,7 +83,7 @@ pub fn export(store: &Store, path: &Path, now: Timestamp) -> io::Result<ExportRe
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // Leaves the database the room it needs; an export is smaller than the database.
-    disk::check_room(folder).map_err(DiskError::into_io)?;
+    disk::check_room(folder, store.shared().options.free_octets_min).map_err(DiskError::into_io)?;
     let draft = path.with_extension("new");
     let report = write(store, &draft, now).and_then(|report| {
         fs::rename(&draft, path)?;

@@ -4,7 +4,7 @@
 
 use super::Store;
 use super::batch::CommitError;
-use super::disk::{self, DiskError};
+use super::disk;
 use super::tables::AnyRow;
 use crate::model::{FILE_OCTETS_MAX, FileDigest, Picture};
 use std::collections::HashSet;
@@ -23,10 +23,9 @@ impl Store {
         if octets.len() > FILE_OCTETS_MAX {
             return Err(CommitError::BatchTooLarge { bytes: octets.len() });
         }
-        put(&folder(self.data_dir()), octets).map_err(|e| match DiskError::from_io(e) {
-            DiskError::Full => CommitError::Full,
-            other => CommitError::Io(other.to_string()),
-        })
+        disk::check_room(self.data_dir(), self.shared().options.free_octets_min)
+            .and_then(|()| Ok(put(&folder(self.data_dir()), octets)?))
+            .map_err(|e| CommitError::from(&e))
     }
 
     /// The octets of a file; `None` if there is none, or not with these octets any more.
@@ -71,7 +70,6 @@ pub(super) fn put(folder: &Path, octets: &[u8]) -> io::Result<FileDigest> {
     if get(folder, digest)?.is_some() {
         return Ok(digest);
     }
-    disk::check_room(folder).map_err(DiskError::into_io)?;
     let draft = folder.join(format!("{digest}.{}.new", uuid::Uuid::new_v4()));
     let written = (|| {
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;

@@ -135,7 +135,7 @@ fn fill(path: &Path, data_dir: &Path, draft: &Path) -> Result<ExportReport, Impo
             Item::Row { row, octets } => {
                 let counter = &mut counters[row.table() as usize];
                 *counter = (*counter).max(row.id().saturating_add(1));
-                batch.insert(&RowKey::of_any(&row).octets(), octets);
+                keys::put_row(&mut batch, RowKey::of_any(&row), &octets);
                 waiting += 1;
                 if waiting == ROWS_AT_ONCE {
                     waiting = 0;

@@ -8,6 +8,7 @@ use super::tables::AnyRow;
 use super::view::{Fingerprints, UniqueKey, View};
 use super::{Inner, Shared, Store, export, import, seal, writer};
 use parking_lot::{Mutex, RwLock};
+use std::borrow::Cow;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -27,11 +28,14 @@ pub struct Options {
     pub cache_octets: u64,
     /// Batches kept in the change log.
     pub changes_kept: u64,
+    /// Commits are refused when the disk has less room than this, octets: sled writes whole
+    /// segments of 512 KiB and stops for good at what it cannot write.
+    pub free_octets_min: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cache_octets: 32 * 1024 * 1024, changes_kept: 1_000_000 }
+        Options { cache_octets: 32 * 1024 * 1024, changes_kept: 1_000_000, free_octets_min: 16 * 1024 * 1024 }
     }
 }
 
@@ -247,19 +251,26 @@ fn load(disk: &Disk, fingerprints: &Fingerprints) -> Result<(View, Counters), Di
     let mut rows: Vec<(RowKey, Arc<[u8]>)> = Vec::new();
     let mut uniques: Vec<(UniqueKey, IdKey)> = Vec::new();
     let mut counters = disk.counters()?;
-    for item in disk.scan(keys::ROWS) {
-        let (key, octets) = item?;
-        let place = RowKey::from_octets(&key).and_then(|key| Some((key, key.table()?)));
-        let Some((key, table)) = place else {
-            return Err(DiskError::Unreadable(format!("a row has the key {key:02x?}")));
-        };
-        let row = AnyRow::decode(table, &octets).map_err(|e| DiskError::Unreadable(e.to_string()))?;
+    let mut pieces = disk.scan(keys::ROWS).peekable();
+    while let Some(item) = pieces.next() {
+        let (key, first) = item?;
+        let unreadable = |what: &dyn std::fmt::Display| DiskError::Unreadable(format!("row {key:02x?}: {what}"));
+        let Some((place, 0)) = RowKey::from_octets(&key) else { return Err(unreadable(&"a strange key")) };
+        let table = place.table().ok_or_else(|| unreadable(&"an unknown table"))?;
+        let mut octets = Cow::Borrowed(&first[..]);
+        while let Some(Ok((_, piece))) = pieces.next_if(|next| {
+            let next = next.as_ref().ok().and_then(|(key, _)| RowKey::from_octets(key));
+            next.is_some_and(|(next, number)| next == place && number > 0)
+        }) {
+            octets.to_mut().extend_from_slice(&piece);
+        }
+        let row = AnyRow::decode(table, &octets).map_err(|e| unreadable(&e))?;
         for (unique, value) in row.value.unique() {
-            uniques.push((fingerprints.of(unique, &value), key.id_key()));
+            uniques.push((fingerprints.of(unique, &value), place.id_key()));
         }
         let counter = &mut counters[table as usize];
-        *counter = (*counter).max(key.id().saturating_add(1));
-        rows.push((key, Arc::from(&octets[..])));
+        *counter = (*counter).max(place.id().saturating_add(1));
+        rows.push((place, Arc::from(&octets[..])));
     }
     let mut view = View::default();
     view.load(disk.revision()?, rows, uniques);

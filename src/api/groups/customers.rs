@@ -1,5 +1,6 @@
 //! Customers: the tenants whose networks are filtered. The contract calls them users.
 
+use super::removal;
 use crate::{
     api::{
         call::Call,
@@ -11,7 +12,7 @@ use crate::{
     },
     auth::{ClientKeys, hash_password, keys},
     model::*,
-    store::{Batch, Record, Row},
+    store::Row,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,10 +75,12 @@ struct User {
     /// Last sign-in of its main administrator.
     lastlogin: Option<String>,
     /// What roaming agents enrol with.
+    #[schemars(with = "String")]
     install_key: Uuid,
     #[serde(rename = "2fa_enabled")]
     two_factors: bool,
     suspended: bool,
+    #[schemars(with = "String")]
     uuid_str: Uuid,
     /// The MSP above it.
     msp_id: Option<u32>,
@@ -189,7 +192,10 @@ async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<User>, Ap
         suspended: false,
     };
     let account = Account::Customer(customer.id);
-    let policy = default_policy(&call, account, input.policy_level.map(Level::from));
+    let mut policy = default_policy(&call, account, input.policy_level.map(Level::from));
+    if call.copies_settings() {
+        super::policies::copy_inherited(&call, &mut policy, msp);
+    }
     let admin = Admin {
         id: AdminId(call.next_id::<Admin>()),
         account,
@@ -341,16 +347,13 @@ async fn set_suspended(call: Call<OfCustomer>, suspended: bool) -> Result<Single
     Ok(Single::new(Suspension { id: id.0, suspended: row.value.suspended }).at(row.revision))
 }
 
-/// Rows deleted with one batch.
-pub(super) const DELETED_AT_ONCE: usize = 10_000;
-
-/// A customer with few rows goes in one batch. One with many is suspended first and its row goes
-/// last: a crash in between leaves a suspended customer that can be deleted again.
 async fn delete(call: Call<OfCustomer>, _: Nothing) -> Result<Deleted, ApiError> {
     let id = call.scope.customer.value.id;
     let account = Account::Customer(id);
     call.check_match(&call.scope.customer)?;
-    if owned_count(&call, account) > DELETED_AT_ONCE {
+    // What goes in several batches is suspended first and its row goes last: a crash in between
+    // leaves a suspended customer that can be deleted again.
+    if removal::owned_count(&call, account) > removal::ROWS_AT_ONCE {
         call.write(|batch| {
             let old = call.view.customer(id)?;
             let new = Customer { suspended: true, ..old.value.clone() };
@@ -363,68 +366,15 @@ async fn delete(call: Call<OfCustomer>, _: Nothing) -> Result<Deleted, ApiError>
             .write(|batch| {
                 let since = call.revision();
                 let row = call.view.customer(id)?;
-                let batch = delete_owned(&call, account, batch);
-                if batch.len() >= DELETED_AT_ONCE {
+                let (batch, all) = removal::delete_owned(&call, account, batch);
+                if !all {
                     return Ok((batch, false));
                 }
-                let batch = batch
-                    .delete(&row)
-                    .expect_unchanged::<Admin>(account, since)
-                    .expect_unchanged::<Policy>(account, since)
-                    .expect_unchanged::<ListEntry>(account, since)
-                    .expect_unchanged::<Location>(account, since)
-                    .expect_unchanged::<Address>(account, since)
-                    .expect_unchanged::<Group>(account, since)
-                    .expect_unchanged::<InternalUser>(account, since)
-                    .expect_unchanged::<Device>(account, since);
-                Ok((batch, true))
+                Ok((removal::expect_nothing_new(batch.delete(&row), account, since), true))
             })
             .await?;
         if done {
             return Ok(Deleted::new(id.0));
         }
     }
-}
-
-fn owned_count<S>(call: &Call<S>, account: Account) -> usize {
-    let store = call.store();
-    store.count_rows::<ListEntry>(account)
-        + store.count_rows::<Policy>(account)
-        + store.count_rows::<Location>(account)
-        + store.count_rows::<Address>(account)
-        + store.count_rows::<Group>(account)
-        + store.count_rows::<InternalUser>(account)
-        + store.count_rows::<Device>(account)
-        + 2 * store.count_rows::<Admin>(account)
-        + store.count_rows::<SignatureKeys>(account)
-        + store.count_rows::<ApiToken>(account)
-}
-
-/// Adds the deletion of what an account owns, `DELETED_AT_ONCE` rows at most: what filters first,
-/// who may sign in last.
-pub(super) fn delete_owned<S>(call: &Call<S>, account: Account, mut batch: Batch) -> Batch {
-    fn add<R: Record, S>(call: &Call<S>, account: Account, mut batch: Batch) -> Batch {
-        let room = DELETED_AT_ONCE.saturating_sub(batch.len());
-        for row in call.view.of::<R>(account).take(room) {
-            batch = batch.delete(&row);
-        }
-        batch
-    }
-    batch = add::<Address, S>(call, account, batch);
-    batch = add::<Device, S>(call, account, batch);
-    batch = add::<InternalUser, S>(call, account, batch);
-    batch = add::<Group, S>(call, account, batch);
-    batch = add::<Location, S>(call, account, batch);
-    batch = add::<ListEntry, S>(call, account, batch);
-    batch = add::<Policy, S>(call, account, batch);
-    batch = add::<SignatureKeys, S>(call, account, batch);
-    batch = add::<ApiToken, S>(call, account, batch);
-    let room = DELETED_AT_ONCE.saturating_sub(batch.len());
-    for admin in call.view.of::<Admin>(account).take(room / 2) {
-        if let Some(activity) = call.store().get::<AdminActivity>(Account::System, admin.value.id.0) {
-            batch = batch.delete(&activity);
-        }
-        batch = batch.delete(&admin);
-    }
-    batch
 }

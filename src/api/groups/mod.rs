@@ -11,6 +11,7 @@ mod import;
 mod locations;
 mod msps;
 mod policies;
+mod removal;
 mod try_out;
 
 use super::operation::Operation;

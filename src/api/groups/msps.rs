@@ -1,6 +1,9 @@
 //! MSPs: providers that manage customers.
 
-use super::customers::{default_policy, delete_owned, main_admin, set};
+use super::{
+    customers::{default_policy, main_admin, set},
+    removal,
+};
 use crate::{
     api::{
         call::Call,
@@ -44,6 +47,7 @@ struct MspReply {
     description: String,
     /// Its default policy; absent for callers that cannot see it.
     policy_id: Option<u32>,
+    #[schemars(with = "String")]
     uuid_str: Uuid,
     created_at: String,
     #[serde(rename = "2fa_enabled")]
@@ -179,17 +183,12 @@ async fn delete(call: Call<OfMsp>, _: Nothing) -> Result<Deleted, ApiError> {
                 if call.view.customers().next().is_some() {
                     return Err(ApiError::conflict("The MSP still has customers"));
                 }
-                let guarded = batch.expect_unchanged::<Customer>(account, since);
-                let before = guarded.len();
-                let batch = delete_owned(&call, account, guarded);
-                if batch.len() - before >= super::customers::DELETED_AT_ONCE {
+                let batch = batch.expect_unchanged::<Customer>(account, since);
+                let (batch, all) = removal::delete_owned(&call, account, batch);
+                if !all {
                     return Ok((batch, false));
                 }
-                let batch = batch
-                    .delete(&row)
-                    .expect_unchanged::<ListEntry>(account, since)
-                    .expect_unchanged::<Admin>(account, since);
-                Ok((batch, true))
+                Ok((removal::expect_nothing_new(batch.delete(&row), account, since), true))
             })
             .await?;
         if done {

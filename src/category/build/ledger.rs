@@ -1,8 +1,11 @@
 //! What happened to each source.
 
-use super::super::{Catalogue, Source, catalogue};
+use super::{
+    super::{Catalogue, Source, catalogue},
+    walk::source_path,
+};
 use crate::model::CategorySet;
-use std::collections::HashMap;
+use std::{collections::HashMap, path::PathBuf};
 
 /// Bad lines of a source that are kept to be shown.
 const SAMPLES_MAX: usize = 5;
@@ -70,12 +73,9 @@ impl Ledger {
         Ledger { catalogue, numbers: HashMap::new(), sources: Vec::new() }
     }
 
-    /// The number of the source that lies under these folders, its own name last. The last two joined
-    /// are tried first (`sex/education`), then the last one.
+    /// The number of the source that lies under these folders, its own name last.
     pub(super) fn number(&mut self, path: &[String]) -> u32 {
-        let last = path.last().map_or("", String::as_str);
-        let joined = path.last_chunk::<2>().map(|[folder, name]| format!("{folder}/{name}"));
-        let name = joined.filter(|name| self.catalogue.by_source(name) != Source::Unknown).unwrap_or(last.to_owned());
+        let name = self.name(path);
         let normal = catalogue::normal(&name);
         if let Some(&number) = self.numbers.get(&normal) {
             return number;
@@ -88,9 +88,28 @@ impl Ledger {
         number
     }
 
+    /// A source's name: the last two parts of its path joined if the catalogue knows that
+    /// (`sex/education`), else the last one.
+    fn name(&self, path: &[String]) -> String {
+        let joined = path.last_chunk::<2>().map(|[folder, name]| format!("{folder}/{name}"));
+        let joined = joined.filter(|name| self.catalogue.by_source(name) != Source::Unknown);
+        joined.unwrap_or_else(|| path.last().cloned().unwrap_or_default())
+    }
+
+    /// Takes links between lists or their folders, as (link, target). A target that is no source is
+    /// nobody's alias.
+    pub(super) fn aliases(&mut self, links: &[(PathBuf, PathBuf)]) {
+        for (alias, target) in links {
+            let (Some(alias), Some(target)) = (source_path(alias), source_path(target)) else { continue };
+            if let Some(&source) = self.numbers.get(&catalogue::normal(&self.name(&target))) {
+                self.alias(source, &alias);
+            }
+        }
+    }
+
     /// Notes that a source has another name. Its own name says what it is; only where the catalogue
     /// does not know that, the other one does.
-    pub(super) fn alias(&mut self, source: u32, path: &[String]) {
+    fn alias(&mut self, source: u32, path: &[String]) {
         let Some(alias) = path.last() else { return };
         let standing = self.catalogue.by_source(alias);
         let source = &mut self.sources[source as usize];
@@ -110,9 +129,10 @@ impl Ledger {
 
     /// Moves one name of a source to its duplicates.
     pub(super) fn duplicate(&mut self, source: u32) {
-        let counts = self.at(source);
-        counts.names -= 1;
-        counts.duplicates += 1;
+        if let Some(counts) = self.sources.get_mut(source as usize) {
+            counts.names -= 1;
+            counts.duplicates += 1;
+        }
     }
 
     /// The categories of each source by number.

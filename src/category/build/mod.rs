@@ -22,9 +22,10 @@ pub use report::BuildReport;
 pub use walk::Skipped;
 
 use super::{
-    Catalogue, Index, IndexError,
+    Catalogue,
     encode::{Outline, Writer},
     format::{FingerprintKey, Fingerprinter, random_key},
+    starter,
     suffix::is_public_suffix,
 };
 use crate::model::{CategorySet, DomainName, Timestamp};
@@ -80,12 +81,10 @@ pub enum BuildError {
     /// No list gave a name; the report says what was found.
     #[error("no list gave a name, so nothing was written\n{0}")]
     Nothing(Box<BuildReport>),
-    /// The new file does not read back: the disk or the memory is at fault.
-    #[error("the new index does not read back: {0}")]
-    Unsound(#[source] IndexError),
 }
 
-/// Builds the index file. `progress` hears of octets read and of the phases.
+/// Builds the index file. `progress` hears of octets read and of the phases. Every index also has the
+/// test names under `weir.test`.
 pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<BuildReport, BuildError> {
     let key = random_key();
     let write_error = |cause| BuildError::Write { path: options.out.clone(), cause };
@@ -107,9 +106,9 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     }
 
     progress.phase(Phase::Sorting);
-    let sets = intake.ledger.sets();
-    let mut report =
-        BuildReport { out: options.out.clone(), skipped: intake.skipped.clone(), ..BuildReport::default() };
+    let sets = intake.test_names().map_err(write_error)?;
+    let skipped = std::mem::take(&mut intake.skipped);
+    let mut report = BuildReport { out: options.out.clone(), skipped, ..BuildReport::default() };
     intake.sorter.finish().map_err(write_error)?;
     let ledger = &mut intake.ledger;
     let counted = intake.sorter.groups(
@@ -124,28 +123,29 @@ pub fn build(options: &BuildOptions, progress: &mut dyn Progress) -> Result<Buil
     counted.map_err(write_error)?;
     report.sources = intake.ledger.counts();
     report.peak_memory = report::peak_memory();
-    if report.names == 0 {
+    if report.used().all(|source| source.names == 0) {
         return Err(BuildError::Nothing(Box::new(report)));
     }
 
     progress.phase(Phase::Writing);
     let outline = intake.outline(key, options.built_at, &report);
     let temporary = Temporary::beside(&options.out).map_err(write_error)?;
-    write(&temporary, outline, &mut intake.sorter, &sets).map_err(write_error)?;
-    report.octets = Index::open(&temporary.0).map_err(BuildError::Unsound)?.octets();
+    report.octets = write(&temporary, outline, &mut intake.sorter, &sets).map_err(write_error)?;
     temporary.rename_over(&options.out).map_err(write_error)?;
     progress.finish();
     report.peak_memory = report::peak_memory();
     Ok(report)
 }
 
-fn write(temporary: &Temporary, outline: Outline, sorter: &mut Sorter, sets: &[CategorySet]) -> io::Result<()> {
+/// Writes the index to disk and returns its octets.
+fn write(temporary: &Temporary, outline: Outline, sorter: &mut Sorter, sets: &[CategorySet]) -> io::Result<u64> {
     let file = BufWriter::with_capacity(256 << 10, File::create_new(&temporary.0)?);
     let mut writer = Writer::new(file, outline)?;
     sorter.groups(sets, |_| (), |fingerprint, set, _| writer.push(fingerprint, set))?;
     let mut file = writer.finish()?;
     file.flush()?;
-    file.get_ref().sync_all()
+    file.get_ref().sync_all()?;
+    Ok(file.get_ref().metadata()?.len())
 }
 
 /// What the readers fill.
@@ -183,10 +183,24 @@ impl Intake<'_> {
             return Ok(());
         }
         self.ledger.at(source).names += 1;
+        self.push(name, source).map_err(|cause| BuildError::Write { path: self.out.to_owned(), cause })
+    }
+
+    fn push(&mut self, name: &DomainName, source: u32) -> io::Result<()> {
         let labels = name.as_name().label_count() as u8;
         (self.labels_min, self.labels_max) = (self.labels_min.min(labels), self.labels_max.max(labels));
-        let pushed = self.sorter.push(self.fingerprinter.of(name.as_name()), source);
-        pushed.map_err(|cause| BuildError::Write { path: self.out.to_owned(), cause })
+        self.sorter.push(self.fingerprinter.of(name.as_name()), source)
+    }
+
+    /// Adds the test names under `weir.test`, each as if from a source of its category. Returns the
+    /// categories of all sources by number, those included.
+    fn test_names(&mut self) -> io::Result<Vec<CategorySet>> {
+        let mut sets = self.ledger.sets();
+        for (name, set) in starter::test_names() {
+            self.push(&name, sets.len() as u32)?;
+            sets.push(set);
+        }
+        Ok(sets)
     }
 
     fn outline(&self, key: FingerprintKey, built_at: Timestamp, report: &BuildReport) -> Outline {

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub enum Phase {
     /// Names are sorted and counted.
     Sorting,
-    /// The index is written and read back.
+    /// The index is written.
     Writing,
 }
 

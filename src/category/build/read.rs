@@ -2,7 +2,7 @@
 
 use super::{
     BuildError, Intake, Progress,
-    walk::{Input, InputRole, Packing, Role, list_path, role},
+    walk::{Input, InputRole, Packing, Role, role},
 };
 use std::{
     cell::Cell,
@@ -77,12 +77,7 @@ fn archive(
             }
         }
     }
-    for (alias, target) in links {
-        if let (Some(alias), Some(target)) = (list_path(&alias), list_path(&target)) {
-            let source = intake.ledger.number(&target);
-            intake.ledger.alias(source, &alias);
-        }
-    }
+    intake.ledger.aliases(&links);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ pub struct BuildReport {
     pub sources: Vec<SourceCounts>,
     /// Files that were found and not read.
     pub skipped: Skipped,
-    /// Different names in the index.
+    /// Different names in the index, the test names under `weir.test` included.
     pub names: u64,
     /// (name, source) pairs they came from.
     pub listings: u64,

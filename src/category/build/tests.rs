@@ -1,6 +1,7 @@
 use super::*;
-use crate::category::CategoryMatch;
-use std::fmt::Write as _;
+use crate::category::{CategoryMatch, Index};
+use proptest::prelude::*;
+use std::{fmt::Write as _, io::Read as _};
 
 fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/category").join(path)
@@ -47,6 +48,11 @@ fn build_all(sources: &[PathBuf]) -> Built {
     Built { folder, result }
 }
 
+/// Test names that every index has.
+fn test_names() -> u64 {
+    starter::test_names().count() as u64
+}
+
 /// A folder with one list, and the build of it.
 fn build_list(name: &str, octets: &[u8]) -> Built {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -84,14 +90,12 @@ fn lists_in_every_packing_become_one_index() {
     assert_eq!(malware.samples[0].reason, "the line is not UTF-8");
 
     let report = built.report();
-    assert_eq!((report.listings, report.names), (11, 9));
+    assert_eq!((report.listings, report.names), (11 + test_names(), 9 + test_names()));
     assert_eq!(report.unknown().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["martians"]);
     assert_eq!(report.ignored().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["whitelist"]);
     assert_eq!(report.skipped.others, 1);
     let text = report.to_string();
-    for part in
-        ["Online Ads", "martians: no category", "whitelist: an allow list", "README.md", "11 entries, 9 different"]
-    {
+    for part in ["Online Ads", "martians: no category", "whitelist: an allow list", "README.md", " different names, "] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
 }
@@ -132,7 +136,7 @@ fn an_archive_in_ut1_layout_is_read_as_its_folder_would_be() {
     assert_eq!(built.source("publicite").aliases, ["ads"]);
     assert_eq!(built.source("games").aliases, ["porn"]);
     let report = built.report();
-    assert_eq!((report.listings, report.names), (5, 5));
+    assert_eq!((report.listings, report.names), (5 + test_names(), 5 + test_names()));
     assert_eq!((report.skipped.companions, report.skipped.others), (1, 1));
     assert_eq!(report.unknown().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["list19"]);
 }
@@ -142,6 +146,31 @@ fn a_file_is_taken_by_its_name_whatever_its_ending() {
     for (name, file) in [("casino.example", "gambling"), ("casino.example", "gambling.blocklist")] {
         assert_eq!(build_list(file, b"casino.example\n").categories(name), [19], "{file}");
     }
+}
+
+#[test]
+fn every_index_has_the_test_names() {
+    let built = build_list("ads.txt", b"ads.example\n");
+    assert_eq!(built.categories("malware.weir.test"), [5]);
+    assert_eq!(built.categories("alcohol.weir.test"), [15]);
+    assert_eq!(built.categories("weir.test"), []);
+}
+
+#[test]
+fn a_link_out_of_the_tree_is_followed_under_its_own_name() {
+    let (tree, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let link = |target: &Path, name: &str| std::os::unix::fs::symlink(target, tree.path().join(name)).expect("a link");
+    fs::create_dir(elsewhere.path().join("f17")).expect("a folder");
+    fs::write(elsewhere.path().join("f17/domains"), "wine.example\n").expect("a writable folder");
+    fs::write(elsewhere.path().join("data"), "news.example\n").expect("a writable folder");
+    link(&elsewhere.path().join("f17"), "alcohol");
+    link(&elsewhere.path().join("data"), "news.txt");
+    link(&elsewhere.path().join("nothing"), "games.txt");
+    link(tree.path(), "loop");
+    let built = build_all(&[tree.path().to_owned()]);
+    assert_eq!((built.categories("wine.example"), built.categories("news.example")), (vec![15], vec![38]));
+    assert_eq!(built.report().sources.len(), 2);
+    assert_eq!(built.report().skipped.others, 1);
 }
 
 #[test]
@@ -168,7 +197,7 @@ fn names_beyond_the_memory_budget_are_sorted_on_disk() {
     };
     let report = build(&options, &mut Silent).expect("a build without errors");
     let different: std::collections::HashSet<&str> = list.lines().collect();
-    assert_eq!(report.names, different.len() as u64);
+    assert_eq!(report.names, different.len() as u64 + test_names());
     assert_eq!(report.listings, report.names + 1);
     let index = Index::open(&options.out).expect("a sound index");
     assert_eq!((index.len(), index.built_at()), (report.names, Timestamp(1)));
@@ -278,4 +307,27 @@ fn progress_hears_of_every_octet_once() {
     build(&options, &mut heard).expect("a build without errors");
     assert_eq!(heard.steps, ["ads", "malware", "phishing", "vpn", "Sorting", "Writing", "finished"]);
     assert_eq!(heard.read, heard.announced);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_archive_is_read_or_refused_and_nothing_worse(
+        at in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut octets = Vec::new();
+        let packed = fs::read(fixture("ut1.tar.gz")).expect("a fixture");
+        flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut octets).expect("a sound fixture");
+        for (at, value) in at {
+            let at = at.index(octets.len());
+            octets[at] = value;
+        }
+        octets.truncate(1 + cut.index(octets.len()));
+        // Half of a name may be another one; no more can come out than went in.
+        if let Ok(report) = &build_list("lists.tar", &octets).result {
+            prop_assert!(report.names <= test_names() + octets.len() as u64);
+        }
+    }
 }

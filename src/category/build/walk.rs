@@ -90,19 +90,16 @@ impl Plan {
 pub(super) fn plan(sources: &[PathBuf], ledger: &mut Ledger) -> Result<Plan, BuildError> {
     let mut walk = Walk { plan: Plan::default(), ledger, seen: HashSet::new(), links: Vec::new() };
     for source in sources {
-        let root = attempt(source, fs::canonicalize(source))?;
-        if root.is_dir() {
-            walk.folder(&root, &root, 0)?;
+        let real = attempt(source, fs::canonicalize(source))?;
+        // Lists go by the names they are given under, which a link may choose.
+        let source = attempt(source, std::path::absolute(source))?;
+        if real.is_dir() {
+            walk.folder(&real, &source, &real, 0)?;
         } else {
-            walk.file(&root, true)?;
+            walk.file(&source, &real, true)?;
         }
     }
-    for (alias, target) in std::mem::take(&mut walk.links) {
-        if let (Some(alias), Some(target)) = (list_path(&alias), list_path(&target)) {
-            let source = walk.ledger.number(&target);
-            walk.ledger.alias(source, &alias);
-        }
-    }
+    walk.ledger.aliases(&std::mem::take(&mut walk.links));
     let Walk { mut plan, ledger, .. } = walk;
     plan.inputs.retain(|input| match input.role {
         InputRole::List(source) => !ledger.at(source).categories.is_empty(),
@@ -121,36 +118,45 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, root: &Path, folder: &Path, depth: usize) -> Result<(), BuildError> {
-        if !self.seen.insert(folder.to_owned()) {
+    /// Takes what lies in the folder `real`, which the caller knows as `path`, below the folder `root`.
+    fn folder(&mut self, root: &Path, path: &Path, real: &Path, depth: usize) -> Result<(), BuildError> {
+        if !self.seen.insert(real.to_owned()) {
             return Ok(());
         }
-        let mut entries = Vec::new();
-        for entry in attempt(folder, fs::read_dir(folder))? {
-            entries.push(attempt(folder, entry)?.path());
+        let mut names = Vec::new();
+        for entry in attempt(real, fs::read_dir(real))? {
+            names.push(attempt(real, entry)?.file_name());
         }
-        entries.sort();
-        for path in entries {
-            if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
-                continue;
+        names.sort();
+        for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
+            let (path, mut real) = (path.join(name), real.join(name));
+            if attempt(&real, fs::symlink_metadata(&real))?.is_symlink() {
+                real = match fs::canonicalize(&real) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        self.plan.skipped.other(&path);
+                        continue;
+                    }
+                    target => attempt(&real, target)?,
+                };
+                if real.starts_with(root) {
+                    self.links.push((path, real));
+                    continue;
+                }
             }
-            let link = attempt(&path, fs::symlink_metadata(&path))?.is_symlink();
-            let real = if link { attempt(&path, fs::canonicalize(&path))? } else { path.clone() };
-            if link && real.starts_with(root) {
-                self.links.push((path, real));
-            } else if real.is_dir() && depth < DEPTH_MAX {
-                self.folder(root, &real, depth + 1)?;
-            } else if real.is_dir() {
-                self.plan.skipped.other(&path);
+            if !real.is_dir() {
+                self.file(&path, &real, false)?;
+            } else if depth < DEPTH_MAX {
+                self.folder(root, &path, &real, depth + 1)?;
             } else {
-                self.file(&real, false)?;
+                self.plan.skipped.other(&path);
             }
         }
         Ok(())
     }
 
-    /// Takes a file; one the caller named is a list whatever its ending.
-    fn file(&mut self, path: &Path, named: bool) -> Result<(), BuildError> {
+    /// Takes the file `real`, which the caller knows as `path`; one given by name is a list whatever
+    /// its ending.
+    fn file(&mut self, path: &Path, real: &Path, by_name: bool) -> Result<(), BuildError> {
         let (role, packing) = match role(path) {
             Role::List(names, packing) => (InputRole::List(self.ledger.number(&names)), packing),
             Role::Archive(packing) => (InputRole::Archive, packing),
@@ -158,7 +164,7 @@ impl Walk<'_> {
                 self.plan.skipped.companions += 1;
                 return Ok(());
             }
-            Role::Other if named => {
+            Role::Other if by_name => {
                 let names = names_of(&path.with_extension(""));
                 (InputRole::List(self.ledger.number(&names)), Packing::Plain)
             }
@@ -167,10 +173,10 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        let metadata = attempt(path, fs::metadata(path))?;
+        let metadata = attempt(path, fs::metadata(real))?;
         if !metadata.is_file() {
             self.plan.skipped.other(path);
-        } else if self.seen.insert(path.to_owned()) {
+        } else if self.seen.insert(real.to_owned()) {
             self.plan.inputs.push(Input { path: path.to_owned(), role, packing, octets: metadata.len() });
         }
         Ok(())
@@ -208,7 +214,7 @@ pub(super) fn role(path: &Path) -> Role {
 }
 
 /// The path of the source a link or its target stands for: a list file, or a folder with one.
-pub(super) fn list_path(path: &Path) -> Option<Vec<String>> {
+pub(super) fn source_path(path: &Path) -> Option<Vec<String>> {
     match role(path) {
         Role::List(names, _) => Some(names),
         Role::Companion | Role::Archive(_) => None,

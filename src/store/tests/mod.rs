@@ -248,6 +248,21 @@ fn rows_and_batches_have_bounds() {
 }
 
 #[test]
+fn a_disk_without_room_refuses_commits_and_files_until_there_is_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = Options { free_octets_min: u64::MAX, ..Options::default() };
+    open(dir.path()).commit_blocking(batch().create(&group(1, 1, "a"))).unwrap();
+    let store = Store::open(dir.path(), full).unwrap();
+    assert_eq!(store.commit_blocking(batch().create(&group(2, 1, "b"))), Err(CommitError::Full));
+    assert_eq!(store.put_file(b"logo"), Err(CommitError::Full));
+    let error = export(&store, &exports_dir(dir.path()).join("x"), Timestamp(0)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(store.count_all::<Group>(), 1);
+    drop(store);
+    open(dir.path()).commit_blocking(batch().create(&group(2, 1, "b"))).unwrap();
+}
+
+#[test]
 fn the_log_tells_who_did_what_and_forgets_the_oldest() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { changes_kept: 3, ..Options::default() };
