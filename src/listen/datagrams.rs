@@ -105,7 +105,7 @@ impl<A: Answerer> Worker<A> {
         }
         let client = datagram.peer.ip();
         if let (Some(limiter), Some(tick)) = (&self.shared.limiter, tick)
-            && let Verdict::Over { slip, .. } = limiter.check(client, tick)
+            && let Verdict::Over { slip, .. } = limiter.check(client, Transport::Udp, tick)
         {
             counters.rate_limit.increment(1);
             return match slip.then(|| fallback::come_over_tcp(query, reply)).flatten() {

@@ -1,5 +1,6 @@
 //! How much a client may ask: a token bucket for each, in a table of fixed size.
 
+use crate::identify::Transport;
 use ahash::RandomState;
 use ipnet::IpNet;
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ pub struct Rate {
 }
 
 /// Token buckets by client: an IPv4 address or an IPv6 /56, which is what one subscriber gets.
+/// A client has two, one for UDP and one for transports that prove its address: whoever forges
+/// its address over UDP cannot use up what it may ask over TCP.
 ///
 /// The table never grows. Where a new client finds its set full, the one that asked least recently is
 /// forgotten: it starts again with a full bucket, so an attacker who forges many addresses gains nothing for those
@@ -90,11 +93,11 @@ impl RateLimiter {
 
     /// Takes a token from the client's bucket, if it has one. Never allocates.
     #[inline]
-    pub fn check(&self, client: IpAddr, tick: Tick) -> Verdict {
+    pub fn check(&self, client: IpAddr, transport: Transport, tick: Tick) -> Verdict {
         if self.exempt.iter().any(|range| range.contains(&client)) {
             return Verdict::Pass;
         }
-        let key = client_key(client);
+        let key = client_key(client) | ((transport != Transport::Udp) as u64) << 2;
         let mut set = self.sets[self.hasher.hash_one(key) as usize % SETS].lock();
         let index = match set.buckets.iter().position(|bucket| bucket.key == key) {
             Some(index) => index,
@@ -129,7 +132,7 @@ impl RateLimiter {
     }
 }
 
-/// One number for a client, never 0: an IPv4 address, or the first 56 bits of an IPv6 one.
+/// One number for a client, never 0, with the third bit free: an IPv4 address, or the first 56 bits of an IPv6 one.
 pub(super) fn client_key(client: IpAddr) -> u64 {
     match client {
         IpAddr::V4(address) => (address.to_bits() as u64) << 8 | 2,
@@ -151,7 +154,7 @@ mod tests {
 
     /// Queries passed of `count` asked at this millisecond.
     fn passed(limiter: &RateLimiter, client: &str, at_ms: u32, count: usize) -> usize {
-        (0..count).filter(|_| limiter.check(ip(client), Tick(at_ms)) == Verdict::Pass).count()
+        (0..count).filter(|_| limiter.check(ip(client), Transport::Udp, Tick(at_ms)) == Verdict::Pass).count()
     }
 
     #[test]
@@ -179,7 +182,7 @@ mod tests {
             let limiter = limiter(rate, 1, 0);
             assert_eq!(passed(&limiter, "192.0.2.1", 0, 1), 1);
             let expected = Verdict::Over { slip: false, wait: Duration::from_millis(wait_ms) };
-            assert_eq!(limiter.check(ip("192.0.2.1"), Tick(0)), expected, "{rate} a second");
+            assert_eq!(limiter.check(ip("192.0.2.1"), Transport::Udp, Tick(0)), expected, "{rate} a second");
             assert_eq!(passed(&limiter, "192.0.2.1", wait_ms as u32 - 1, 1), 0);
             assert_eq!(passed(&limiter, "192.0.2.1", wait_ms as u32, 1), 1);
         }
@@ -197,10 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn forged_datagrams_use_up_nothing_of_a_proved_address() {
+        let limiter = limiter(1, 2, 0);
+        for client in ["192.0.2.1", "2001:db8::1"] {
+            assert_eq!(passed(&limiter, client, 0, 5), 2);
+            let over_tcp = |_: &usize| limiter.check(ip(client), Transport::Tcp, Tick(0)) == Verdict::Pass;
+            assert_eq!((0..5).filter(over_tcp).count(), 2, "{client}");
+            assert_ne!(limiter.check(ip(client), Transport::Tls, Tick(0)), Verdict::Pass, "one for all of them");
+        }
+    }
+
+    #[test]
     fn every_nth_query_over_the_rate_slips() {
         let limiter = limiter(1, 1, 3);
         let slips: Vec<bool> = (0..8)
-            .map(|_| matches!(limiter.check(ip("192.0.2.1"), Tick(0)), Verdict::Over { slip: true, .. }))
+            .map(|_| {
+                matches!(limiter.check(ip("192.0.2.1"), Transport::Udp, Tick(0)), Verdict::Over { slip: true, .. })
+            })
             .collect();
         assert_eq!(slips, [false, false, false, true, false, false, true, false]);
     }
@@ -213,7 +229,7 @@ mod tests {
         for round in 0..20_u32 {
             for address in 0..20_000_u32 {
                 let forged = std::net::Ipv4Addr::from_bits(0x0a00_0000 + round * 20_000 + address);
-                limiter.check(forged.into(), Tick(round));
+                limiter.check(forged.into(), Transport::Udp, Tick(round));
             }
             freed += passed(&limiter, "203.0.113.1", round, 1);
         }

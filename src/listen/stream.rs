@@ -164,9 +164,9 @@ impl<S: AsyncRead, A: Answerer> Connection<S, A> {
         let Some(limiter) = &self.shared.limiter else { return Ok(()) };
         let patience = Instant::now() + RATE_PATIENCE;
         let mut counted = false;
-        while let Verdict::Over { wait, .. } =
-            limiter.check(self.origin.client, limiter.tick(std::time::Instant::now()))
-        {
+        let check =
+            || limiter.check(self.origin.client, self.origin.transport, limiter.tick(std::time::Instant::now()));
+        while let Verdict::Over { wait, .. } = check() {
             if !std::mem::replace(&mut counted, true) {
                 self.shared.counters.rate_limit.increment(1);
             }
