@@ -121,7 +121,8 @@ fn decide(c: &mut Criterion) {
         })
         .collect();
     names.rotate_left(17);
-    let clients: Vec<IpAddr> = (0..100_000).map(|_| address((random.next() % u64::from(CUSTOMERS)) as u32 + 1)).collect();
+    let clients: Vec<IpAddr> =
+        (0..100_000).map(|_| address((random.next() % u64::from(CUSTOMERS)) as u32 + 1)).collect();
 
     let mut at = 0;
     let mut next = move || {

@@ -117,7 +117,12 @@ impl LocalZones {
         let Ok(request) = Request::from_bytes(packet.to_vec(), source, protocol) else { return Vec::new() };
         let reply = Reply { octets: Arc::default(), protocol };
         self.catalog.handle_request::<_, TokioTime>(&request, reply.clone()).await;
-        reply.octets.get().cloned().unwrap_or_default()
+        let mut octets = reply.octets.get().cloned().unwrap_or_default();
+        // The catalogue knows nothing of recursion, which the client may have for other names.
+        if let Some(flags) = octets.get_mut(3) {
+            *flags |= 0x80;
+        }
+        octets
     }
 }
 

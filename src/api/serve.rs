@@ -19,12 +19,12 @@ use crate::{
     model::{Level, Timestamp},
     policy::Presets,
     store::Store,
+    telemetry::Metrics,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
-use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -88,7 +88,7 @@ struct Inner {
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
     openapi: Bytes,
-    metrics: Option<PrometheusHandle>,
+    metrics: Option<Metrics>,
     options: Options,
     clock: fn() -> Timestamp,
 }
@@ -103,7 +103,7 @@ impl Api {
     pub fn new(
         store: Store,
         filtering: Arc<dyn Filtering>,
-        metrics: Option<PrometheusHandle>,
+        metrics: Option<Metrics>,
         options: Options,
         clock: fn() -> Timestamp,
     ) -> Self {

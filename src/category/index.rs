@@ -166,6 +166,11 @@ impl Index {
         self.0.header.octets
     }
 
+    /// The whole file, as `build` writes it.
+    pub fn as_octets(&self) -> &[u8] {
+        self.0.octets.get()
+    }
+
     /// When it was built.
     pub fn built_at(&self) -> Timestamp {
         self.0.header.built_at

@@ -6,19 +6,22 @@
 //! names up without locks or allocation; a name stands for itself and everything below it. A node
 //! without a file uses a starter set that is compiled in.
 //!
-//! The query path touches `index` only, and `index` is the only file with `unsafe`. Files:
-//! `catalogue` (the categories), `format` (the octets of the index), `encode` (writing it), `index`
-//! (reading it), `starter` (the names compiled in), `suffix` (names nobody
-//! owns), `report` (what `lookup` and `stats` show),
-//! `build` (lists to index).
+//! The query path touches `index` only, which is also the only file with `unsafe`; `build` alone reads
+//! lists and writes files. In reading order: `catalogue` (the categories), `format` (the octets of the
+//! index), `index` (looking names up), `encode` (writing it), `suffix` (names nobody owns), `starter`
+//! (the names compiled in), `build` (lists to index), `report` (what `lookup` and `stats` show).
 
+mod build;
 mod catalogue;
 mod encode;
 mod format;
 mod index;
+mod report;
 mod starter;
 mod suffix;
 
+pub use build::*;
 pub use catalogue::*;
 pub use format::FingerprintKey;
 pub use index::*;
+pub use report::*;

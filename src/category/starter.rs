@@ -1,7 +1,7 @@
 //! The starter set: well-known names of every category, compiled in, for a node without a category
 //! file; and the reserved test names under `weir.test` (RFC 6761 keeps `.test` out of the public DNS).
 
-use super::{Catalogue, CategoryMatch, Index, format::random_key};
+use super::{Catalogue, Index, format::random_key};
 use crate::model::{CategorySet, DomainName, Timestamp};
 use std::sync::LazyLock;
 
@@ -23,6 +23,13 @@ impl Index {
         });
         BUILT_IN.clone()
     }
+}
+
+/// The starter set's names under `weir.test`, which every index has.
+pub(super) fn test_names() -> impl Iterator<Item = (DomainName, CategorySet)> {
+    let reserved = DomainName::from_text("weir.test").expect("a valid name");
+    let names = names(Catalogue::get()).expect("the names are compiled in and a test reads them");
+    names.into_iter().filter(move |(name, _)| name.as_name().is_at_or_below(reserved.as_name()))
 }
 
 /// Each name of the starter set with one of its categories.
@@ -55,7 +62,7 @@ fn parse(name: &str) -> Result<DomainName, String> {
 mod tests {
     use super::*;
     use crate::{
-        category::suffix::is_public_suffix,
+        category::{CategoryMatch, suffix::is_public_suffix},
         model::{CategoryId, Level},
     };
     use std::collections::{HashMap, HashSet};

@@ -1,16 +1,16 @@
 //! What no field can see alone: values that contradict each other.
 
-use super::{Api, ApiTls, Config, Resolve, document::Document, faults::Fault};
+use super::{Api, ApiTls, Config, Resolve, UpstreamCheck, document::Document, faults::Fault};
 use std::net::SocketAddr;
 
 /// Contradictions between values, each at the position of one of them.
-pub(super) fn contradictions(config: &Config, document: &Document<'_>) -> Vec<Fault> {
+pub(super) fn contradictions(config: &Config, document: &Document<'_>, upstream: UpstreamCheck) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut refuse = |message: String, paths: &[&[&str]]| {
         faults.push(Fault::new(message, paths.iter().find_map(|path| document.locate(path))));
     };
     listeners(config, &mut refuse);
-    resolve(&config.resolve, &mut refuse);
+    resolve(&config.resolve, upstream, &mut refuse);
     if config.cache.ttl_min_s > config.cache.ttl_max_s {
         let (min, max) = (config.cache.ttl_min_s, config.cache.ttl_max_s);
         refuse(
@@ -61,18 +61,25 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || wildcard(a, b) || wildcard(b, a))
 }
 
-fn resolve(resolve: &Resolve, refuse: &mut Refuse<'_>) {
-    upstreams(&resolve.upstreams, &["resolve", "upstreams"], refuse);
+fn resolve(resolve: &Resolve, check: UpstreamCheck, refuse: &mut Refuse<'_>) {
+    upstreams(&resolve.upstreams, &["resolve", "upstreams"], check, refuse);
     for (index, zone) in resolve.zones.iter().enumerate() {
         let item = index.to_string();
-        upstreams(&zone.upstreams, &["resolve", "zones", &item, "upstreams"], refuse);
+        upstreams(&zone.upstreams, &["resolve", "zones", &item, "upstreams"], check, refuse);
         if resolve.zones[..index].iter().any(|other| other.name == zone.name) {
             refuse(format!("the zone `{}` is listed twice", zone.name), &[&["resolve", "zones", &item, "name"]]);
         }
     }
 }
 
-fn upstreams(list: &[String], path: &[&str], refuse: &mut Refuse<'_>) {
+fn upstreams(list: &[String], path: &[&str], check: UpstreamCheck, refuse: &mut Refuse<'_>) {
+    for (index, upstream) in list.iter().enumerate() {
+        if let Err(reason) = check(upstream) {
+            let item = index.to_string();
+            let path_of_item = [path, &[item.as_str()]].concat();
+            refuse(format!("`upstreams`: {reason}"), &[&path_of_item, path]);
+        }
+    }
     if list.is_empty() {
         refuse("`upstreams` needs at least one server".to_owned(), &[path]);
     }

@@ -32,7 +32,7 @@ pub use faults::Faults;
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use policy::{Inheritance, Policy};
 pub use querylog::QueryLog;
-pub use resolve::{Resolve, Zone, check_upstream};
+pub use resolve::{Resolve, UpstreamCheck, Zone};
 pub use value::ByteSize;
 
 use document::{Document, PREFIX};
@@ -76,14 +76,19 @@ pub struct Config {
 impl Config {
     /// Reads a file, or takes the defaults where there is none, then applies the variables
     /// `WEIR_SECTION__KEY` of `env`. Paths in either are relative to the file's folder; without a
-    /// file they stay as they are, relative to the working directory.
+    /// file they stay as they are, relative to the working directory. `upstream` says whether a
+    /// text names a server.
     ///
     /// ```
     /// let env = [("WEIR_DNS__TCP__IDLE_TIMEOUT_S".into(), "5".into())];
-    /// let config = weir::config::Config::load(None, env).expect("a known key and a good value");
+    /// let config = weir::config::Config::load(None, env, |_| Ok(())).expect("a known key and a good value");
     /// assert_eq!(config.dns.tcp.idle_timeout_s, 5);
     /// ```
-    pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Faults> {
+    pub fn load(
+        path: Option<&Path>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+        upstream: UpstreamCheck,
+    ) -> Result<Config, Faults> {
         let name = path.map_or_else(String::new, |path| path.display().to_string());
         let mut faults = Vec::new();
         let text = match path.map(read_file) {
@@ -94,16 +99,17 @@ impl Config {
                 String::new()
             }
         };
-        let mut config = Self::from_texts(name, text, overrides(env), faults)?;
+        let mut config = Self::from_texts(name, text, overrides(env), faults, upstream)?;
         if let Some(folder) = path.and_then(Path::parent) {
             config.resolve_paths(folder);
         }
         Ok(config)
     }
 
-    /// Reads a text as a file of that name would be, without environment; paths stay as written.
+    /// Reads a text as a file of that name would be, without environment; paths stay as written and
+    /// any text may name a server.
     pub fn parse(name: &str, text: &str) -> Result<Config, Faults> {
-        Self::from_texts(name.to_owned(), text.to_owned(), Vec::new(), Vec::new())
+        Self::from_texts(name.to_owned(), text.to_owned(), Vec::new(), Vec::new(), |_| Ok(()))
     }
 
     fn from_texts(
@@ -111,6 +117,7 @@ impl Config {
         text: String,
         variables: Vec<(String, String)>,
         mut faults: Vec<Fault>,
+        upstream: UpstreamCheck,
     ) -> Result<Config, Faults> {
         let mut sources = vec![Source { name, text, start: 0 }];
         for (name, value) in variables {
@@ -128,7 +135,7 @@ impl Config {
         // What follows from a line that is no TOML is no news.
         more.retain(|fault| line(&sources[0].text, fault).is_none_or(|line| !broken_lines.contains(&line)));
         faults.append(&mut more);
-        let contradictions = check::contradictions(&config, &document);
+        let contradictions = check::contradictions(&config, &document, upstream);
         // A value with a fault inside was cut down; what it contradicts now says nothing.
         let told = |fault: &Fault| {
             fault.span.as_ref().is_some_and(|span| {

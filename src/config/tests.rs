@@ -94,7 +94,7 @@ unknown_clients = "shrug"
 [dns.tcp]
 idle_timeout_s = 0
 [resolve]
-upstreams = ["dns.example"]
+upstreams = [1]
 zones = [{ name = "a..b", upstreams = ["192.0.2.1"] }, { name = "corp.example" }]
 [cache]
 size = "lots"
@@ -116,7 +116,7 @@ enabled = 1
         "`threads` takes a whole number from 0 to 1024, not \"many\"",
         "`unknown_clients` takes \"refuse\", \"drop\" or { policy = <id> }, not \"shrug\"",
         "`idle_timeout_s` takes a whole number from 1 to 600, not `0`",
-        "`upstreams`: \"dns.example\" is no server",
+        "`upstreams` takes a server, not `1`",
         "`name`: the name has an empty label",
         "`upstreams` is missing",
         "`size`: \"lots\" is no size",
@@ -189,6 +189,21 @@ fn contradictions_are_told() {
 }
 
 #[test]
+fn each_upstream_that_is_no_server_is_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("weir.toml");
+    let text = "[resolve]\nupstreams = [\"system\", \"bad one\"]\n[[resolve.zones]]\nname = \"a.example\"\nupstreams = \"bad two\"\n";
+    std::fs::write(&file, text).expect("written");
+    let check = |text: &str| if text.starts_with("bad") { Err(format!("{text:?} is no server")) } else { Ok(()) };
+    let faults = Config::load(Some(&file), [], check).expect_err("two faults");
+    let shown = faults.to_string();
+    assert_eq!(faults.count(), 2, "{shown}");
+    for part in ["\"bad one\" is no server", "weir.toml:2:24", "\"bad two\" is no server", "weir.toml:5:13"] {
+        assert!(shown.contains(part), "{part}\nis not in\n{shown}");
+    }
+}
+
+#[test]
 fn variables_override_the_file_and_are_toml_or_text() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("weir.toml");
@@ -206,7 +221,7 @@ fn variables_override_the_file_and_are_toml_or_text() {
         ("WEIR", "/usr/bin/weir"),
         ("HOME", "/root"),
     ];
-    let config = Config::load(Some(&file), env(&variables)).unwrap_or_else(|faults| panic!("{faults}"));
+    let config = Config::load(Some(&file), env(&variables), |_| Ok(())).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.dns.listen.len(), 2);
     assert_eq!(config.dns.threads, 2, "the file holds where no variable speaks");
     assert_eq!(config.dns.tcp.idle_timeout_s, 5);
@@ -225,7 +240,7 @@ fn a_variable_with_a_fault_is_named_and_shown() {
         ("WEIR_DNS__THREADS", "[1]"),
         ("WEIR_DNS__LISTEN", "[\"x\"]"),
     ];
-    let faults = Config::load(None, env(&variables)).expect_err("four faults");
+    let faults = Config::load(None, env(&variables), |_| Ok(())).expect_err("four faults");
     assert_eq!(faults.count(), 4, "{faults}");
     let shown = faults.to_string();
     for part in [
@@ -247,18 +262,18 @@ fn paths_start_from_the_folder_of_the_file() {
     let text = "[category]\nfile = \"names.weir\"\n[querylog]\ndir = \"/var/log/weir\"\n\
                 [api]\ntls = { certificate = \"tls/chain.pem\", key = \"tls/key.pem\" }\n";
     std::fs::write(&file, text).expect("written");
-    let config = Config::load(Some(&file), []).expect("no faults");
+    let config = Config::load(Some(&file), [], |_| Ok(())).expect("no faults");
     assert_eq!(config.data.dir, folder.path().join("weir-data"));
     assert_eq!(config.category.file, Some(folder.path().join("names.weir")));
     assert_eq!(config.querylog_dir(), Path::new("/var/log/weir"));
     let tls = |name| folder.path().join("tls").join(name);
     assert_eq!(config.api.tls, ApiTls::Files { certificate: tls("chain.pem"), key: tls("key.pem") });
-    assert_eq!(Config::load(None, []).expect("defaults").data.dir, Path::new("./weir-data"));
+    assert_eq!(Config::load(None, [], |_| Ok(())).expect("defaults").data.dir, Path::new("./weir-data"));
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_a_fault() {
-    let faults = Config::load(Some(Path::new("/nonexistent/weir.toml")), []).expect_err("no such file");
+    let faults = Config::load(Some(Path::new("/nonexistent/weir.toml")), [], |_| Ok(())).expect_err("no such file");
     assert!(faults.to_string().contains("cannot read /nonexistent/weir.toml"), "{faults}");
 }
 

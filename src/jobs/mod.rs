@@ -1,1 +1,11 @@
 //! Work on a timer.
+//!
+//! Each job is one async function that runs until its token is cancelled; `daemon` starts them as
+//! tracked tasks and waits for them at shutdown. A job that fails says so in the log and tries
+//! again at its next turn.
+//!
+//! - `export`: every hour the whole store as a file, so that a damaged database costs an hour.
+
+mod export;
+
+pub use export::hourly_export;

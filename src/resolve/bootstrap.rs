@@ -41,10 +41,10 @@ impl Bootstrap {
             Bootstrap::Lookup { name, through, known } => (name, through, known),
         };
         let last = known.lock().clone();
-        if let Some((until, addresses)) = &last {
-            if Instant::now() < *until {
-                return Ok(addresses.clone());
-            }
+        if let Some((until, addresses)) = &last
+            && Instant::now() < *until
+        {
+            return Ok(addresses.clone());
         }
         let name = Name::from_str(&format!("{name}."))?;
         let (v4, v6) =

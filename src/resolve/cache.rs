@@ -23,6 +23,8 @@ const SHARDS_MAX: usize = 64;
 const SHARD_OCTETS_MIN: usize = 256 << 10;
 /// Hits since it was stored that make an answer worth refreshing early.
 const POPULAR_HITS: u32 = 3;
+/// How old the order of least recent use may be.
+const PROMOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// A question as the cache knows it, on the stack.
 pub(super) struct CacheKey {
@@ -65,6 +67,9 @@ struct Entry {
     fresh_until: Instant,
     /// Until then it may stand in while upstreams fail. Before `fresh_until`: never.
     usable_until: Instant,
+    /// From then on it may be fetched anew ahead of time.
+    refresh_at: Instant,
+    promote_at: Instant,
     hits: u32,
     /// Failures in a row.
     failures: u8,
@@ -72,7 +77,9 @@ struct Entry {
     octets: usize,
 }
 
+/// Aligned so that two shards never share a cache line.
 #[derive(Default)]
+#[repr(align(128))]
 struct Shard {
     entries: Option<LruCache<Box<[u8]>, Entry, BuildHasherDefault<PrefixHasher>>>,
     octets: usize,
@@ -141,6 +148,7 @@ impl Cache {
     }
 
     /// The key of a question.
+    #[inline]
     pub(super) fn key(&self, name: Name<'_>, qtype: u16, dnssec_ok: bool, checking_disabled: bool) -> CacheKey {
         let mut key = CacheKey { octets: [0; KEY_OCTETS_MAX], length: 0 };
         let wire = name.as_wire();
@@ -161,17 +169,36 @@ impl Cache {
 
     /// Looks a question up and counts it. One lock, no allocation.
     pub(super) fn find(&self, key: &CacheKey, now: Instant) -> Found {
+        self.look(key, now, true)
+    }
+
+    /// The same for somebody whose first look was counted.
+    pub(super) fn find_again(&self, key: &CacheKey, now: Instant) -> Found {
+        self.look(key, now, false)
+    }
+
+    #[inline]
+    fn look(&self, key: &CacheKey, now: Instant, counted: bool) -> Found {
         let mut shard = self.shard(key.hash()).lock();
         let shard = &mut *shard;
-        let found = match shard.entries.as_mut().and_then(|entries| entries.get_mut(key.as_slice())) {
+        let mut promote = false;
+        let found = match shard.entries.as_mut().and_then(|entries| entries.peek_mut(key.as_slice())) {
             Some(entry) if now < entry.fresh_until => {
                 entry.hits = entry.hits.saturating_add(1);
+                promote = entry.must_promote(now);
                 Found::Fresh { answer: entry.answer.clone(), refresh: self.limits.prefetch && entry.must_refresh(now) }
             }
-            Some(entry) if now < entry.usable_until => Found::Expired,
+            Some(entry) if now < entry.usable_until => {
+                promote = entry.must_promote(now);
+                Found::Expired
+            }
             _ => Found::Missing,
         };
+        if let (true, Some(entries)) = (promote, shard.entries.as_mut()) {
+            entries.promote(key.as_slice());
+        }
         match &found {
+            _ if !counted => {}
             Found::Fresh { answer, .. } if answer.stale => shard.stale += 1,
             Found::Fresh { .. } => shard.hits += 1,
             _ => shard.misses += 1,
@@ -179,7 +206,7 @@ impl Cache {
         found
     }
 
-    /// The answer if it is fresh, without counting.
+    /// The answer if it is fresh, neither counted nor made more recent.
     pub(super) fn peek(&self, key: &CacheKey, now: Instant) -> Option<Arc<Answer>> {
         let shard = self.shard(key.hash()).lock();
         let entry = shard.entries.as_ref()?.peek(key.as_slice())?;
@@ -192,8 +219,14 @@ impl Cache {
         if fresh_until <= now {
             return self.remove(key);
         }
-        let usable_until = if answer.is_failure() { fresh_until } else { fresh_until + self.limits.stale_max };
-        self.insert(key, answer.clone(), fresh_until, usable_until, 0);
+        let life = Duration::from_secs(u64::from(answer.ttl_s));
+        let times = Times {
+            fresh_until,
+            usable_until: fresh_until + self.limits.stale_max,
+            refresh_at: fresh_until - life / 10,
+            stored: now,
+        };
+        self.insert(key, answer.clone(), times, 0);
     }
 
     /// Notes that a question could not be resolved, and gives what to say meanwhile: the answer
@@ -223,7 +256,9 @@ impl Cache {
         failure.stored_at = now;
         failure.ttl_s = period.as_secs() as u32;
         let failure = Arc::new(failure);
-        self.insert(key, failure.clone(), now + period, now, failures);
+        let until = now + period;
+        let times = Times { fresh_until: until, usable_until: now, refresh_at: until, stored: now };
+        self.insert(key, failure.clone(), times, failures);
         failure
     }
 
@@ -245,12 +280,24 @@ impl Cache {
         doubled.min(self.limits.failure_max)
     }
 
-    fn insert(&self, key: &CacheKey, answer: Arc<Answer>, fresh_until: Instant, usable_until: Instant, failures: u8) {
+    fn insert(&self, key: &CacheKey, answer: Arc<Answer>, times: Times, failures: u8) {
         let octets = ENTRY_OCTETS + size_of::<Entry>() + key.length + answer.octets();
         if octets > self.shard_octets {
             return self.remove(key);
         }
-        let entry = Entry { answer, fresh_until, usable_until, hits: 0, failures, refreshing: false, octets };
+        let Times { fresh_until, usable_until, refresh_at, stored } = times;
+        let promote_at = stored + PROMOTE_EVERY;
+        let entry = Entry {
+            answer,
+            fresh_until,
+            usable_until,
+            refresh_at,
+            promote_at,
+            hits: 0,
+            failures,
+            refreshing: false,
+            octets,
+        };
         let mut shard = self.shard(key.hash()).lock();
         let shard = &mut *shard;
         shard.octets += octets;
@@ -309,15 +356,29 @@ impl Cache {
     }
 }
 
+struct Times {
+    fresh_until: Instant,
+    usable_until: Instant,
+    refresh_at: Instant,
+    stored: Instant,
+}
+
 impl Entry {
     /// Whether the caller should fetch it anew: once per life, in its last tenth, if it is popular.
     fn must_refresh(&mut self, now: Instant) -> bool {
-        let wanted = !self.refreshing && self.hits >= POPULAR_HITS && !self.answer.stale && !self.answer.is_failure();
-        if wanted && (self.fresh_until - now) * 10 <= Duration::from_secs(u64::from(self.answer.ttl_s)) {
-            self.refreshing = true;
-            return true;
+        let wanted = now >= self.refresh_at && !self.refreshing && self.hits >= POPULAR_HITS;
+        self.refreshing |= wanted;
+        wanted
+    }
+
+    /// Whether it is time to move it to the front of its list. Doing so at every hit would touch
+    /// both its neighbours each time.
+    fn must_promote(&mut self, now: Instant) -> bool {
+        let due = now >= self.promote_at;
+        if due {
+            self.promote_at = now + PROMOTE_EVERY;
         }
-        false
+        due
     }
 
     fn stand_in(&mut self, until: Instant) -> Arc<Answer> {
@@ -325,6 +386,7 @@ impl Entry {
             self.answer = Arc::new(self.answer.to_stale());
         }
         self.fresh_until = until;
+        self.refresh_at = until;
         self.answer.clone()
     }
 }
@@ -447,13 +509,14 @@ mod tests {
     #[test]
     fn the_least_recently_used_answers_leave_when_the_budget_is_full() {
         let cache = Cache::new(Limits { octets: 64 << 10, ..LIMITS });
-        let now = Instant::now();
+        let mut now = Instant::now();
         let first = name("first.example");
         let first_key = cache.key(first.as_name(), 1, false, false);
-        cache.put(&first_key, &answer(&first, 60, now), now);
+        cache.put(&first_key, &answer(&first, 600, now), now);
         for index in 0..1000 {
             let name = name(&format!("n{index}.example"));
             cache.put(&cache.key(name.as_name(), 1, false, false), &answer(&name, 60, now), now);
+            now += Duration::from_millis(20);
             assert!(fresh(&cache, &first_key, now).is_some(), "what is asked for stays");
         }
         let totals = cache.totals();

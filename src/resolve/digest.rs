@@ -72,11 +72,9 @@ pub(super) fn digest(
 
     let mut authorities = Vec::new();
     let mut soa_found = false;
-    if negative {
-        if let Some(soa) = soa_of(message, &chain.end, lifetimes) {
-            soa_found = true;
-            authorities.push(soa);
-        }
+    if negative && let Some(soa) = soa_of(message, &chain.end, lifetimes) {
+        soa_found = true;
+        authorities.push(soa);
     }
     if asked.dnssec_ok {
         authorities.extend(proofs(message, soa_found));

@@ -71,7 +71,7 @@ impl Flights {
         self.under_way.lock().len()
     }
 
-    /// Waits until all have landed; none may start afterwards.
+    /// Waits until none is under way.
     pub(super) async fn drain(&self) {
         self.tasks.close();
         self.tasks.wait().await;

@@ -78,7 +78,7 @@ pub struct Stats {
     pub entries: u64,
     /// Octets they take.
     pub bytes: u64,
-    /// Questions answered from the cache.
+    /// Questions [`Resolver::cached`] answered.
     pub hits: u64,
     /// Questions it could not answer.
     pub misses: u64,
@@ -153,7 +153,7 @@ impl Resolver {
     async fn resolve_at(&self, key: Key, now: Instant) -> Arc<Answer> {
         let Inner { cache, flights, .. } = &*self.0;
         let cache_key = || cache.key(key.name.as_name(), key.qtype, key.dnssec_ok, key.checking_disabled);
-        let expired = match cache.find(&cache_key(), now) {
+        let expired = match cache.find_again(&cache_key(), now) {
             Found::Fresh { answer, .. } => return answer,
             Found::Expired => true,
             Found::Missing => false,
@@ -202,7 +202,8 @@ impl Resolver {
         }
     }
 
-    /// Waits for the questions under way, at shutdown when no more are asked.
+    /// Waits for the questions under way to be answered, for a shutdown: those asked later are waited for
+    /// as well.
     pub async fn drain(&self) {
         self.0.flights.drain().await;
     }

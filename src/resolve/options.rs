@@ -44,6 +44,9 @@ pub struct Options {
     pub failure_max_s: u32,
     /// Whether popular answers are refreshed in the last tenth of their life. Default on.
     pub prefetch: bool,
+    /// UDP sockets open at once at most, one a query; more wait for their turn. Must stay well below
+    /// the limit of open files. Default 512.
+    pub sockets_max: usize,
     /// Questions under way at most; beyond that the answer is SERVFAIL. Default 10,000.
     pub inflight_max: usize,
 }
@@ -67,6 +70,7 @@ impl Default for Options {
             failure_min_s: 5,
             failure_max_s: 300,
             prefetch: true,
+            sockets_max: 512,
             inflight_max: 10_000,
         }
     }

@@ -23,6 +23,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::Semaphore;
 
 /// Aliases followed by asking again, when upstreams do not do it themselves.
 const CHASES_MAX: usize = 8;
@@ -65,6 +66,7 @@ impl Routes {
         let shared = Shared {
             runtime: Runtime::new(),
             timeout: Duration::from_millis(u64::from(options.timeout_ms.max(1))),
+            sockets: Arc::new(Semaphore::new(options.sockets_max.max(1))),
             tls: if needs_tls { Some(Arc::new(tls_config(options)?)) } else { None },
         };
         let plain = options.upstreams.iter().filter(|upstream| matches!(upstream, Upstream::Plain(_)));

@@ -27,12 +27,15 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::sync::Semaphore;
 
 pub(super) type Runtime = TokioRuntimeProvider;
 
 /// First pause after a failure; each failure in a row doubles it.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// When the next address of a server is tried as well.
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// How long a server that cannot read EDNS is asked without (RFC 6891, section 7).
 const WITHOUT_EDNS: Duration = Duration::from_secs(600);
 
@@ -41,6 +44,8 @@ const WITHOUT_EDNS: Duration = Duration::from_secs(600);
 pub(super) struct Shared {
     pub(super) runtime: Runtime,
     pub(super) timeout: Duration,
+    /// One permit an open UDP socket.
+    pub(super) sockets: Arc<Semaphore>,
     /// Client side of TLS; `None` if no upstream needs it.
     pub(super) tls: Option<Arc<ClientConfig>>,
 }
@@ -72,6 +77,17 @@ struct Health {
     probing: bool,
     answered: Option<Instant>,
     without_edns_until: Option<Instant>,
+}
+
+impl Health {
+    /// Leaves the server alone for a while, longer each time. Queries that fail together count once.
+    fn fail(&mut self, now: Instant) {
+        if self.retry_at.is_none_or(|at| at <= now) {
+            let pause = PAUSE_MIN * (1 << self.failures.min(6));
+            self.failures = self.failures.saturating_add(1);
+            self.retry_at = Some(now + pause.min(PAUSE_MAX));
+        }
+    }
 }
 
 /// How a server has done since the start.
@@ -179,6 +195,9 @@ impl Server {
         health.probing = false;
         match &result {
             Ok(_) => {
+                if health.retry_at.is_some() {
+                    tracing::info!(upstream = %self.label, "upstream answers again");
+                }
                 health.failures = 0;
                 health.retry_at = None;
                 health.answered = Some(Instant::now());
@@ -189,9 +208,10 @@ impl Server {
                 self.failures.increment(1);
                 // One name may be slow while the server is fine.
                 if !matches!(error, NetError::Timeout) || health.answered.is_none_or(|answered| answered < started) {
-                    let pause = PAUSE_MIN * (1 << health.failures.min(6));
-                    health.failures = health.failures.saturating_add(1);
-                    health.retry_at = Some(Instant::now() + pause.min(PAUSE_MAX));
+                    if health.retry_at.is_none() {
+                        tracing::warn!(upstream = %self.label, %error, "upstream fails; others are asked first");
+                    }
+                    health.fail(Instant::now());
                 }
                 tracing::debug!(upstream = %self.label, %error, failures = health.failures, "upstream failed");
             }
@@ -243,6 +263,7 @@ impl Server {
     /// Sends from a port of its own, and once more if nothing came in half the time.
     async fn over_udp(&self, address: SocketAddr, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let timeout = self.shared.timeout;
+        let _permit = self.shared.sockets.acquire().await.map_err(|_| NetError::Busy)?;
         let mut stream = UdpClientStream::builder(address, self.shared.runtime.clone())
             .with_timeout(Some(timeout))
             .with_max_retries(2)
@@ -290,19 +311,24 @@ impl Server {
     }
 }
 
-/// The first address that can be connected to; the next is tried when one fails.
+/// The first address that can be connected to. Each next one gets its chance when those before it
+/// have not succeeded after a while (RFC 8305, section 5).
 async fn first<T, C>(addresses: Vec<IpAddr>, connect: impl Fn(IpAddr) -> C) -> Result<T, NetError>
 where
     C: Future<Output = Result<T, NetError>>,
 {
-    let mut last = NetError::NoConnections;
-    for address in addresses {
-        match connect(address).await {
-            Ok(connected) => return Ok(connected),
-            Err(error) => last = error,
-        }
+    let attempts = addresses.into_iter().zip(0u32..).map(|(address, turn)| {
+        let connecting = connect(address);
+        Box::pin(async move {
+            tokio::time::sleep(NEXT_ADDRESS * turn).await;
+            connecting.await
+        })
+    });
+    let attempts: Vec<_> = attempts.collect();
+    if attempts.is_empty() {
+        return Err(NetError::NoConnections);
     }
-    Err(last)
+    futures_util::future::select_ok(attempts).await.map(|(connected, _)| connected)
 }
 
 /// Refuses an answer to another question. Servers may leave the question out of an error.

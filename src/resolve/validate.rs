@@ -90,12 +90,11 @@ impl Chained {
         request.metadata.checking_disabled = true;
         let link = request.queries.first().map(|query| (query.name().clone(), query.query_type()));
         let link = link.filter(|(_, kind)| matches!(kind, RecordType::DNSKEY | RecordType::DS | RecordType::NS));
-        if let Some(link) = &link {
-            if let Some((until, response)) = self.links.lock().get(link) {
-                if Instant::now() < *until {
-                    return Ok(response.clone());
-                }
-            }
+        if let Some(link) = &link
+            && let Some((until, response)) = self.links.lock().get(link)
+            && Instant::now() < *until
+        {
+            return Ok(response.clone());
         }
         let response = self.group.ask(&request).await.map_err(|failure| failure.error)?.response;
         if let Some(link) = link {

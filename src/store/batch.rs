@@ -72,6 +72,14 @@ impl Batch {
         self
     }
 
+    /// Adds a row of any table.
+    pub fn create_any(mut self, row: &AnyRow) -> Self {
+        let key = RowKey::of_any(row);
+        let after = Some((key, row.clone(), row.encode()));
+        self.writes.push(Write { table: row.table(), key, expected: None, after });
+        self
+    }
+
     /// Replaces a row, which may change its owner and parent but not its id; conflicts if somebody
     /// else changed or deleted it since it was read.
     pub fn update<R: Record>(mut self, old: &Row<R>, new: &R) -> Self {

@@ -10,9 +10,6 @@ use crate::model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Octets of a piece of a logged change: well below what sled would put into a file of its own.
-const CHUNK_OCTETS: usize = 12 * 1024;
-
 /// What happened to one row. At least one side is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -64,7 +61,7 @@ impl Entry {
     /// Adds the entry's pieces to the batch it describes; returns its octets.
     pub(super) fn write_to(&self, revision: Revision, batch: &mut sled::Batch) -> usize {
         let octets = postcard::to_stdvec(self).expect("an entry has no maps or sequences of unknown length");
-        for (chunk, piece) in octets.chunks(CHUNK_OCTETS).enumerate() {
+        for (chunk, piece) in octets.chunks(keys::VALUE_OCTETS_MAX).enumerate() {
             batch.insert(&keys::change(revision, chunk as u32), piece);
         }
         octets.len()

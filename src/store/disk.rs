@@ -13,32 +13,55 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The layout of keys and values that this program writes.
 const FORMAT: u32 = 1;
 
-/// A commit is refused when less room than this would be left: sled writes whole segments of
-/// 512 KiB, and what it cannot write it never recovers from while open.
-const FREE_OCTETS_MIN: u64 = 16 * 1024 * 1024;
+/// How long a database that was just closed is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the disk did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
     #[error("the disk is full")]
     Full,
+    /// What sled itself calls corrupt, or what no program of ours writes.
     #[error("{0}")]
     Damaged(String),
+    /// Sound, but rows in it make no sense to this program: a fault of ours, nothing to repair.
+    #[error("{0}")]
+    Unreadable(String),
     #[error("the database has format {found}; this program knows formats up to {FORMAT}")]
     Newer { found: u32 },
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for DiskError {
+    fn from(error: io::Error) -> Self {
+        DiskError::from_io(error)
+    }
+}
+
+impl DiskError {
+    pub(super) fn from_io(error: io::Error) -> Self {
+        if is_full(&error) { DiskError::Full } else { DiskError::Io(error) }
+    }
+
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            DiskError::Io(e) => e,
+            DiskError::Full => io::ErrorKind::StorageFull.into(),
+            other => io::Error::other(other.to_string()),
+        }
+    }
 }
 
 impl From<sled::Error> for DiskError {
     fn from(error: sled::Error) -> Self {
         match error {
-            sled::Error::Io(e) if is_full(&e) => DiskError::Full,
-            sled::Error::Io(e) => DiskError::Io(e),
+            sled::Error::Io(e) => DiskError::from_io(e),
             sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => DiskError::Damaged(error.to_string()),
             other => DiskError::Io(io::Error::other(other.to_string())),
         }
@@ -61,11 +84,7 @@ impl Disk {
     pub(super) fn open(dir: &Path, cache_octets: u64) -> Result<Self, DiskError> {
         fs::create_dir_all(dir)?;
         remove_half_written(dir)?;
-        // sled checks its invariants with assertions: on damaged files it may panic instead of answering.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            sled::Config::new().path(dir).cache_capacity(cache_octets).mode(sled::Mode::HighThroughput).open()
-        }));
-        let db = opened.map_err(|panic| DiskError::Damaged(panic_text(&*panic)))??;
+        let db = guarded(|| open_patiently(&sled::Config::new().path(dir).cache_capacity(cache_octets)))?;
         let file = File::options().read(true).write(true).open(dir.join("db"))?;
         let disk = Disk { db, file };
         disk.check_format()?;
@@ -131,11 +150,16 @@ impl Disk {
         self.db.range(first.to_vec()..=last.to_vec()).map(|item| item.map_err(DiskError::from))
     }
 
+    /// Writes a batch without waiting for it: durable after the next `commit`.
+    pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), DiskError> {
+        Ok(self.db.apply_batch(batch)?)
+    }
+
     /// Writes the batches, each atomic, and returns when all are durable. After an error the
     /// database is of no more use: drop it and open it again.
     pub(super) fn commit(&self, batches: Vec<sled::Batch>) -> Result<(), DiskError> {
         for batch in batches {
-            self.db.apply_batch(batch)?;
+            self.apply(batch)?;
         }
         self.sync()
     }
@@ -147,10 +171,11 @@ impl Disk {
     }
 }
 
-/// Refuses when the disk of `dir` is nearly full.
-pub(super) fn check_room(dir: &Path) -> Result<(), DiskError> {
+/// Refuses when the disk of `dir` has less room than this.
+pub(super) fn check_room(dir: &Path, free_octets_min: u64) -> Result<(), DiskError> {
     let stat = rustix::fs::statvfs(dir).map_err(io::Error::from)?;
-    if stat.f_bavail.saturating_mul(stat.f_frsize) < FREE_OCTETS_MIN { Err(DiskError::Full) } else { Ok(()) }
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free < free_octets_min { Err(DiskError::Full) } else { Ok(()) }
 }
 
 /// sled reads the newest `snap.*`, even one that a crash left half written under its temporary name.
@@ -166,7 +191,27 @@ fn remove_half_written(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("the database engine gave up").to_owned()
+/// Opens the database. Nobody else can have it, as the data folder is ours, but threads of a
+/// database that was just closed may hold its file for a moment longer.
+fn open_patiently(config: &sled::Config) -> Result<sled::Db, DiskError> {
+    let started = Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(e))
+                if e.to_string().contains("could not acquire lock") && started.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// Runs what reads the database: sled checks its invariants with assertions, so on damaged files it
+/// may panic instead of answering.
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, DiskError>) -> Result<T, DiskError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(DiskError::Damaged(text.unwrap_or("the database engine gave up").to_owned()))
+    })
 }

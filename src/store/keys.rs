@@ -6,7 +6,10 @@
 //! | `m` | name | format version, revision |
 //! | `n` | table (1) | the lowest id never given out in it (4) |
 //! | `r` | owner kind (1) and id (4), table (1), parent (4), id (4) | revision (8), version (1), postcard |
-//! | `c` | revision (8), chunk (4) | a piece of the logged change |
+//! | `c` | revision (8), piece (4) | a piece of the logged change |
+//!
+//! No value is longer than `VALUE_OCTETS_MAX`: the rest of a longer row stands behind it, under its
+//! key with the number of the piece (1) appended.
 //!
 //! The indexes by id and by unique value are not on disk: they follow from the rows, which are all
 //! read at open.
@@ -32,6 +35,24 @@ pub(super) fn account_octets(account: Account) -> (u8, u32) {
         Account::System => (0, 0),
         Account::Msp(id) => (1, id.0),
         Account::Customer(id) => (2, id.0),
+    }
+}
+
+/// Octets of a value, at most. A leaf of sled has up to 20 values, and what is larger than 128 KiB
+/// sled writes to a file of its own that nobody syncs.
+pub(super) const VALUE_OCTETS_MAX: usize = 6 * 1024;
+
+/// Adds a row to a batch.
+pub(super) fn put_row(batch: &mut sled::Batch, key: RowKey, value: &[u8]) {
+    for (number, piece) in value.chunks(VALUE_OCTETS_MAX).enumerate() {
+        batch.insert(key.piece(number), piece);
+    }
+}
+
+/// Adds the removal of a row of this length to a batch.
+pub(super) fn remove_row(batch: &mut sled::Batch, key: RowKey, octets: usize) {
+    for number in 0..octets.div_ceil(VALUE_OCTETS_MAX) {
+        batch.remove(key.piece(number));
     }
 }
 
@@ -89,19 +110,33 @@ impl RowKey {
     }
 
     /// The key as sled has it.
-    pub(super) fn octets(self) -> [u8; 1 + OCTETS] {
+    fn octets(self) -> [u8; 1 + OCTETS] {
         let mut octets = [0; 1 + OCTETS];
         octets[0] = ROWS[0];
         octets[1..].copy_from_slice(&self.0.to_be_bytes()[16 - OCTETS..]);
         octets
     }
 
-    /// Reads a key of sled.
-    pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
-        let octets: &[u8; 1 + OCTETS] = octets.try_into().ok()?;
+    /// The key of a piece of the row, the first 0.
+    fn piece(self, number: usize) -> Vec<u8> {
+        let mut key = self.octets().to_vec();
+        if number > 0 {
+            key.push(number as u8);
+        }
+        key
+    }
+
+    /// Reads a key of sled: where the row stands, and the number of the piece.
+    pub(super) fn from_octets(octets: &[u8]) -> Option<(Self, usize)> {
+        let (row, rest) = octets.split_first_chunk::<{ 1 + OCTETS }>()?;
         let mut number = [0; 16];
-        number[16 - OCTETS..].copy_from_slice(&octets[1..]);
-        Some(RowKey(u128::from_be_bytes(number)))
+        number[16 - OCTETS..].copy_from_slice(&row[1..]);
+        let piece = match rest {
+            [] => 0,
+            [piece] => usize::from(*piece),
+            _ => return None,
+        };
+        Some((RowKey(u128::from_be_bytes(number)), piece))
     }
 
     /// What finds the row by its number alone; for a singleton, by its owner.
@@ -183,7 +218,8 @@ mod tests {
             assert!(pair[0] < pair[1] && pair[0].octets() < pair[1].octets());
         }
         for key in keys {
-            assert_eq!(RowKey::from_octets(&key.octets()), Some(key));
+            assert_eq!(RowKey::from_octets(&key.octets()), Some((key, 0)));
+            assert_eq!(RowKey::from_octets(&key.piece(2)), Some((key, 2)));
         }
         assert_eq!(keys[3].table(), Some(Table::ListEntry));
         assert_eq!(keys[3].id(), 9);

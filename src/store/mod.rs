@@ -8,11 +8,16 @@
 //!
 //! Read `record`, `tables`, `unique` and `records` (what a row is), `batch` (what a change is), then `view` and `read`
 //! (the image), `stage` and `writer` (how a batch is committed), `keys`, `changelog` and `disk`
-//! (how it looks in sled), `open`, `seal`.
+//! (how it looks in sled), `open` (after a crash, without a human), `history` (audit), `export` and
+//! `import` (backups), `files` (what is too large for a row), `seal` (secrets).
 
 mod batch;
 mod changelog;
 mod disk;
+mod export;
+mod files;
+mod history;
+mod import;
 mod keys;
 mod open;
 mod read;
@@ -29,6 +34,9 @@ mod writer;
 
 pub use batch::{Actor, Batch, CommitError};
 pub use changelog::{Change, Committed};
+pub use export::{ExportReport, export, export_name, exports_dir, list_exports};
+pub use history::{Changes, HistoryError};
+pub use import::{Existing, ImportError, import};
 pub use open::{OpenError, OpenReport, Options};
 pub use read::{All, AllRows, Rows};
 pub use record::{DecodeError, Record, Revision, Row};

@@ -1,11 +1,14 @@
 //! Opening the data folder: one process at a time, and after a crash without a human.
 
-use super::disk::{Disk, DiskError};
+use super::disk::{self, Disk, DiskError};
 use super::keys::{self, IdKey, RowKey};
+use super::record::Revision;
+use super::stage::Counters;
 use super::tables::AnyRow;
 use super::view::{Fingerprints, UniqueKey, View};
-use super::{Inner, Shared, Store, seal, writer};
+use super::{Inner, Shared, Store, export, import, seal, writer};
 use parking_lot::{Mutex, RwLock};
+use std::borrow::Cow;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -25,11 +28,14 @@ pub struct Options {
     pub cache_octets: u64,
     /// Batches kept in the change log.
     pub changes_kept: u64,
+    /// Commits are refused when the disk has less room than this, octets: sled writes whole
+    /// segments of 512 KiB and stops for good at what it cannot write.
+    pub free_octets_min: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cache_octets: 32 * 1024 * 1024, changes_kept: 1_000_000 }
+        Options { cache_octets: 32 * 1024 * 1024, changes_kept: 1_000_000, free_octets_min: 16 * 1024 * 1024 }
     }
 }
 
@@ -77,6 +83,14 @@ pub enum OpenError {
         /// Which row, and what is wrong.
         reason: String,
     },
+    /// The database is damaged, and there is no good export to go on from.
+    #[error("the database in {} is damaged and there is no good export: {reason}", dir.display())]
+    Damaged {
+        /// Where.
+        dir: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The disk is full.
     #[error("there is no room on the disk of {}", dir.display())]
     Full {
@@ -96,30 +110,31 @@ pub enum OpenError {
 impl Store {
     /// Opens the store in a data folder, making what is missing. Waits up to 5 s for a process
     /// that is just leaving. Reads all rows: about a second a million.
+    ///
+    /// A damaged database, and one that is behind an export, is put aside and the newest good
+    /// export imported in its place; the report says so.
     pub fn open(dir: &Path, options: Options) -> Result<Store, OpenError> {
         let started = Instant::now();
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| OpenError::Io { path, source }
-        };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
-        let lock = lock(dir)?;
+        let lock = take(dir)?;
         let mut report = OpenReport::default();
         let (sealer, new_key) = seal::Sealer::open(&dir.join("secret.key"))?;
         report.secret_key_created = new_key;
-        let store_dir = dir.join("store");
-        let disk = Disk::open(&store_dir, options.cache_octets).map_err(|e| open_error(&store_dir, e))?;
         let mut seed = [0; 8];
-        aws_lc_rs::rand::fill(&mut seed)
-            .map_err(|_| OpenError::Io { path: dir.to_owned(), source: io::Error::other("no random octets") })?;
+        aws_lc_rs::rand::fill(&mut seed).map_err(|_| failed(dir)(io::Error::other("no random octets")))?;
         let fingerprints = Fingerprints::new(u64::from_be_bytes(seed));
-        let (view, counters) = load(&disk, &fingerprints).map_err(|e| open_error(&store_dir, e))?;
-        report.created = view.len() == 0;
+        let (disk, view, counters) = match open_and_load(dir, &options, &fingerprints) {
+            Err(OpenError::Damaged { reason, .. }) => {
+                restore(dir, reason, &mut report)?;
+                open_and_load(dir, &options, &fingerprints)?
+            }
+            other => other?,
+        };
+        report.created = view.revision == Revision(0);
         report.rows = view.len();
         let shared = Arc::new(Shared {
             view: RwLock::new(view),
             disk: RwLock::new(Some(disk)),
-            dir: store_dir,
+            dir: dir.join("store"),
             options,
             fingerprints,
             subscribers: Mutex::new(Vec::new()),
@@ -142,12 +157,64 @@ impl Store {
     }
 }
 
+fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError + use<> {
+    let path = path.to_owned();
+    move |source| OpenError::Io { path: path.clone(), source }
+}
+
+/// Makes the data folder if it is not there, and takes it for this process.
+pub(super) fn take(dir: &Path) -> Result<File, OpenError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
+    lock(dir)
+}
+
+fn open_and_load(
+    dir: &Path,
+    options: &Options,
+    fingerprints: &Fingerprints,
+) -> Result<(Disk, View, Counters), OpenError> {
+    let store_dir = dir.join("store");
+    let fail = |e| open_error(&store_dir, e);
+    let disk = Disk::open(&store_dir, options.cache_octets).map_err(fail)?;
+    let (view, counters) = disk::guarded(|| load(&disk, fingerprints)).map_err(fail)?;
+    let newest = export::list_exports(dir).map_err(failed(dir))?.first().map_or(Revision(0), |(newest, _)| *newest);
+    if view.revision < newest {
+        let reason = format!("it ends at revision {}, and there is an export of revision {newest}", view.revision);
+        return Err(OpenError::Damaged { dir: store_dir, reason });
+    }
+    Ok((disk, view, counters))
+}
+
+/// Imports the newest good export in place of a damaged database, which is put aside.
+fn restore(dir: &Path, reason: String, report: &mut OpenReport) -> Result<(), OpenError> {
+    let store_dir = dir.join("store");
+    tracing::error!(dir = %store_dir.display(), %reason, "the database is damaged; looking for an export to go on from");
+    for (revision, path) in export::list_exports(dir).map_err(failed(dir))? {
+        match import::build(&path, dir) {
+            Ok(built) => {
+                let aside = import::put_aside(&store_dir, "damaged").map_err(failed(&store_dir))?;
+                import::put_in_place(dir).map_err(failed(&store_dir))?;
+                tracing::error!(
+                    export = %path.display(), %revision, rows = built.rows, damaged = %aside.display(),
+                    "went on from an export: changes made after it are lost"
+                );
+                report.damaged_moved_to = Some(aside);
+                report.imported_from = Some(path);
+                return Ok(());
+            }
+            Err(e) => tracing::error!(export = %path.display(), error = %e, "this export cannot be used"),
+        }
+    }
+    Err(OpenError::Damaged { dir: store_dir, reason })
+}
+
 fn open_error(dir: &Path, error: DiskError) -> OpenError {
     let dir = dir.to_owned();
     match error {
         DiskError::Full => OpenError::Full { dir },
         DiskError::Newer { found } => OpenError::Newer { dir, found },
-        DiskError::Damaged(reason) => OpenError::Unreadable { dir, reason },
+        DiskError::Damaged(reason) => OpenError::Damaged { dir, reason },
+        DiskError::Unreadable(reason) => OpenError::Unreadable { dir, reason },
         DiskError::Io(source) => OpenError::Io { path: dir, source },
     }
 }
@@ -180,23 +247,30 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
 }
 
 /// Reads every row once.
-fn load(disk: &Disk, fingerprints: &Fingerprints) -> Result<(View, [u32; 256]), DiskError> {
+fn load(disk: &Disk, fingerprints: &Fingerprints) -> Result<(View, Counters), DiskError> {
     let mut rows: Vec<(RowKey, Arc<[u8]>)> = Vec::new();
     let mut uniques: Vec<(UniqueKey, IdKey)> = Vec::new();
     let mut counters = disk.counters()?;
-    for item in disk.scan(keys::ROWS) {
-        let (key, octets) = item?;
-        let place = RowKey::from_octets(&key).and_then(|key| Some((key, key.table()?)));
-        let Some((key, table)) = place else {
-            return Err(DiskError::Damaged(format!("a row has the key {key:02x?}")));
-        };
-        let row = AnyRow::decode(table, &octets).map_err(|e| DiskError::Damaged(e.to_string()))?;
+    let mut pieces = disk.scan(keys::ROWS).peekable();
+    while let Some(item) = pieces.next() {
+        let (key, first) = item?;
+        let unreadable = |what: &dyn std::fmt::Display| DiskError::Unreadable(format!("row {key:02x?}: {what}"));
+        let Some((place, 0)) = RowKey::from_octets(&key) else { return Err(unreadable(&"a strange key")) };
+        let table = place.table().ok_or_else(|| unreadable(&"an unknown table"))?;
+        let mut octets = Cow::Borrowed(&first[..]);
+        while let Some(Ok((_, piece))) = pieces.next_if(|next| {
+            let next = next.as_ref().ok().and_then(|(key, _)| RowKey::from_octets(key));
+            next.is_some_and(|(next, number)| next == place && number > 0)
+        }) {
+            octets.to_mut().extend_from_slice(&piece);
+        }
+        let row = AnyRow::decode(table, &octets).map_err(|e| unreadable(&e))?;
         for (unique, value) in row.value.unique() {
-            uniques.push((fingerprints.of(unique, &value), key.id_key()));
+            uniques.push((fingerprints.of(unique, &value), place.id_key()));
         }
         let counter = &mut counters[table as usize];
-        *counter = (*counter).max(key.id().saturating_add(1));
-        rows.push((key, Arc::from(&octets[..])));
+        *counter = (*counter).max(place.id().saturating_add(1));
+        rows.push((place, Arc::from(&octets[..])));
     }
     let mut view = View::default();
     view.load(disk.revision()?, rows, uniques);

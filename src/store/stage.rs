@@ -114,7 +114,7 @@ pub(super) fn stage(
         };
         if let Some(row) = &before_row {
             freed.extend(row.unique().into_iter().map(|(unique, value)| fingerprints.of(unique, &value)));
-            disk.remove(&write.key.octets());
+            keys::remove_row(&mut disk, write.key, before.as_ref().map_or(0, |octets| octets.len()));
         }
         let mut after_row = None;
         let mut after = None;
@@ -132,7 +132,7 @@ pub(super) fn stage(
             for (unique, value) in row.unique() {
                 taken.push((unique, fingerprints.of(unique, &value), key.id_key()));
             }
-            disk.insert(&key.octets(), value.as_slice());
+            keys::put_row(&mut disk, key, &value);
             let raised = &mut raised[table as usize];
             *raised = (*raised).max(key.id().saturating_add(1));
             after = Some((key, Arc::<[u8]>::from(value)));

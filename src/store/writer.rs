@@ -81,7 +81,7 @@ impl Writer {
     fn commit(&mut self, waiting: &mut impl Iterator<Item = (Box<Batch>, Reply)>) {
         if let Err(e) = self.make_ready() {
             tracing::error!(error = %e, "changes are refused; reading goes on");
-            return waiting.for_each(|(_, reply)| reply(Err(commit_error(&e))));
+            return waiting.for_each(|(_, reply)| reply(Err(CommitError::from(&e))));
         }
         let mut counters = self.counters;
         let mut pending = Pending::default();
@@ -121,7 +121,7 @@ impl Writer {
             Err(e) => {
                 tracing::error!(error = %e, "changes could not be written to disk; reading goes on");
                 *self.shared.disk.write() = None;
-                replies.into_iter().for_each(|reply| reply(Err(commit_error(&e))));
+                replies.into_iter().for_each(|reply| reply(Err(CommitError::from(&e))));
             }
         }
     }
@@ -141,7 +141,7 @@ impl Writer {
     /// Makes sure that there is room, and that the database is open: after an error it is opened
     /// again, and what had reached the disk of the refused changes is taken over.
     fn make_ready(&mut self) -> Result<(), DiskError> {
-        disk::check_room(&self.shared.dir)?;
+        disk::check_room(&self.shared.dir, self.shared.options.free_octets_min)?;
         if self.shared.disk.read().is_some() {
             return Ok(());
         }
@@ -164,9 +164,11 @@ impl Writer {
     }
 }
 
-fn commit_error(error: &DiskError) -> CommitError {
-    match error {
-        DiskError::Full => CommitError::Full,
-        other => CommitError::Io(other.to_string()),
+impl From<&DiskError> for CommitError {
+    fn from(error: &DiskError) -> Self {
+        match error {
+            DiskError::Full => CommitError::Full,
+            other => CommitError::Io(other.to_string()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     codes::{HEADER_OCTETS, UDP_OCTETS_MAX, UDP_OCTETS_PLAIN, opcode, rtype},
     edns::{Edns, options_are_well_formed},
-    name_buf::NameBuf,
+    name_buf::{NameBuf, scan},
 };
 
 /// The third and fourth octet of a header (<https://www.rfc-editor.org/rfc/rfc1035#section-4.1.1>,
@@ -155,6 +155,7 @@ pub enum Fault<'a> {
 ///
 /// Octets behind the last record are ignored, as BIND and Unbound do: no rule forbids
 /// them, clients that pad by mistake still get their answer, and nothing of them is ever sent on.
+#[inline]
 pub fn parse(packet: &[u8]) -> Result<Query<'_>, Fault<'_>> {
     let Some((header, rest)) = packet.split_first_chunk::<HEADER_OCTETS>() else { return Err(Fault::Drop) };
     let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
@@ -169,8 +170,7 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Fault<'_>> {
     if field(4) != 1 {
         return Err(Fault::FormErr(head));
     }
-    let Some(name) = NameBuf::read(rest) else { return Err(Fault::FormErr(head)) };
-    let name_octets = name.as_wire().len();
+    let Some(name_octets) = scan(rest) else { return Err(Fault::FormErr(head)) };
     let Some(&[t0, t1, c0, c1]) = rest[name_octets..].first_chunk::<4>() else { return Err(Fault::FormErr(head)) };
     let (question, records) = rest.split_at(name_octets + 4);
     head.question = question;
@@ -195,7 +195,8 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Fault<'_>> {
             return Err(Fault::FormErr(head));
         }
     }
-    Ok(Query { id: head.id, flags, name, qtype, qclass, question, edns })
+    // The name is copied last, so that nothing of its size is moved about.
+    Ok(Query { id: head.id, flags, name: NameBuf::lowered(&rest[..name_octets]), qtype, qclass, question, edns })
 }
 
 /// Walks `count` records and gives the one OPT among them; `None` where the section is malformed.

@@ -156,7 +156,7 @@ fn a_mapped_file_answers_after_it_was_replaced_and_removed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn an_index_agrees_with_a_map_of_names(
