@@ -72,10 +72,7 @@ impl QueryLog {
             lost: dropped("disk"),
         };
         let thread = thread::Builder::new().name("querylog".to_owned()).spawn(move || writer.run())?;
-        Ok(QueryLog {
-            sender: EventSender::new(sender, dropped("full")),
-            running: Some(Running { stopping, thread }),
-        })
+        Ok(QueryLog { sender: EventSender::new(sender, dropped("full")), running: Some(Running { stopping, thread }) })
     }
 
     /// The query path's end.
