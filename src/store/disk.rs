@@ -72,6 +72,35 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
+/// What is to be written: values by key, `None` to remove one. Of two for a key the later counts.
+#[derive(Default)]
+pub(super) struct Edits(Vec<(Vec<u8>, Option<sled::IVec>)>);
+
+impl Edits {
+    pub(super) fn insert(&mut self, key: impl Into<Vec<u8>>, value: &[u8]) {
+        self.0.push((key.into(), Some(value.into())));
+    }
+
+    pub(super) fn remove(&mut self, key: impl Into<Vec<u8>>) {
+        self.0.push((key.into(), None));
+    }
+
+    pub(super) fn append(&mut self, mut later: Edits) {
+        self.0.append(&mut later.0);
+    }
+
+    fn into_batch(self) -> sled::Batch {
+        let mut batch = sled::Batch::default();
+        for (key, value) in self.0 {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        batch
+    }
+}
+
 /// An open database.
 pub(super) struct Disk {
     db: sled::Db,
@@ -151,16 +180,14 @@ impl Disk {
     }
 
     /// Writes a batch without waiting for it: durable after the next `commit`.
-    pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), DiskError> {
-        Ok(self.db.apply_batch(batch)?)
+    pub(super) fn apply(&self, edits: Edits) -> Result<(), DiskError> {
+        Ok(self.db.apply_batch(edits.into_batch())?)
     }
 
-    /// Writes the batches, each atomic, and returns when all are durable. After an error the
+    /// Writes the edits, all or nothing, and returns when they are durable. After an error the
     /// database is of no more use: drop it and open it again.
-    pub(super) fn commit(&self, batches: Vec<sled::Batch>) -> Result<(), DiskError> {
-        for batch in batches {
-            self.apply(batch)?;
-        }
+    pub(super) fn commit(&self, edits: Edits) -> Result<(), DiskError> {
+        self.apply(edits)?;
         self.sync()
     }
 

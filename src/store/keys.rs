@@ -14,6 +14,7 @@
 //! The indexes by id and by unique value are not on disk: they follow from the rows, which are all
 //! read at open.
 
+use super::disk::Edits;
 use super::record::{Record, Revision};
 use super::tables::{AnyRow, Table};
 use crate::model::Account;
@@ -42,17 +43,17 @@ pub(super) fn account_octets(account: Account) -> (u8, u32) {
 /// sled writes to a file of its own that nobody syncs.
 pub(super) const VALUE_OCTETS_MAX: usize = 6 * 1024;
 
-/// Adds a row to a batch.
-pub(super) fn put_row(batch: &mut sled::Batch, key: RowKey, value: &[u8]) {
+/// Writes a row.
+pub(super) fn put_row(edits: &mut Edits, key: RowKey, value: &[u8]) {
     for (number, piece) in value.chunks(VALUE_OCTETS_MAX).enumerate() {
-        batch.insert(key.piece(number), piece);
+        edits.insert(key.piece(number), piece);
     }
 }
 
-/// Adds the removal of a row of this length to a batch.
-pub(super) fn remove_row(batch: &mut sled::Batch, key: RowKey, octets: usize) {
+/// Removes a row of this length.
+pub(super) fn remove_row(edits: &mut Edits, key: RowKey, octets: usize) {
     for number in 0..octets.div_ceil(VALUE_OCTETS_MAX) {
-        batch.remove(key.piece(number));
+        edits.remove(key.piece(number));
     }
 }
 

@@ -1,8 +1,8 @@
 //! The rows, in sled.
 //!
 //! All changes are a [`Batch`]: rows to make, replace and delete, with what must still hold. One
-//! thread decides batches in order, writes each atomically as the next [`Revision`] together with
-//! a log of what it changed, and answers when that is durable. Readers see an image of all rows in
+//! thread decides batches in order, writes each whole or not at all as the next [`Revision`], together
+//! with a log of what it changed, and answers when that is durable. Readers see an image of all rows in
 //! memory, which a batch enters whole and only then: reading never waits for the disk and goes on
 //! when the disk is full or broken.
 //!
