@@ -10,6 +10,9 @@ use crate::model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Pieces removed with one commit, at most: should somebody keep much less than before.
+const PIECES_FORGOTTEN: usize = 4_000;
+
 /// What happened to one row. At least one side is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -89,9 +92,9 @@ impl Entry {
     }
 }
 
-/// Removes a revision's entry.
-pub(super) fn forget(disk: &Disk, revision: Revision, edits: &mut Edits) -> Result<(), DiskError> {
-    for piece in disk.range(&keys::change(revision, 0), &keys::change(revision, u32::MAX)) {
+/// Removes the entries up to a revision, some thousand pieces at a time.
+pub(super) fn forget(disk: &Disk, last: Revision, edits: &mut Edits) -> Result<(), DiskError> {
+    for piece in disk.range(&keys::change(Revision(0), 0), &keys::change(last, u32::MAX)).take(PIECES_FORGOTTEN) {
         edits.remove(piece?.0.to_vec());
     }
     Ok(())

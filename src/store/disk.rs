@@ -130,8 +130,10 @@ impl Disk {
     fn check_format(&self) -> Result<(), DiskError> {
         match self.number(keys::FORMAT)? {
             None if self.db.is_empty() => {
-                self.db.insert(keys::FORMAT, &u64::from(FORMAT).to_be_bytes())?;
-                Ok(())
+                let mut edits = Edits::default();
+                edits.insert(keys::FORMAT, &u64::from(FORMAT).to_be_bytes());
+                edits.insert(keys::IDENTITY, uuid::Uuid::new_v4().as_bytes());
+                self.apply(edits)
             }
             None => Err(DiskError::Damaged("the database has rows but no format version".to_owned())),
             Some(found) if found > u64::from(FORMAT) => {
@@ -150,6 +152,13 @@ impl Disk {
     /// The last committed revision.
     pub(super) fn revision(&self) -> Result<Revision, DiskError> {
         Ok(Revision(self.number(keys::REVISION)?.unwrap_or(0)))
+    }
+
+    /// What tells this database from others that were or will be in its place.
+    pub(super) fn identity(&self) -> Result<[u8; 16], DiskError> {
+        let octets = self.db.get(keys::IDENTITY)?;
+        let octets = octets.as_deref().and_then(|octets| octets.try_into().ok());
+        octets.ok_or_else(|| DiskError::Damaged("the database has no identity".to_owned()))
     }
 
     /// The lowest id never given out, by table number.

@@ -135,11 +135,9 @@ impl Writer {
     fn write(&self, mut edits: Edits, committed: &[Committed]) -> Result<(), DiskError> {
         let disk = self.shared.disk.read();
         let disk = disk.as_ref().ok_or(DiskError::Full)?;
-        for committed in committed {
-            let old = committed.revision.0.saturating_sub(self.shared.options.changes_kept);
-            if old > 0 {
-                changelog::forget(disk, Revision(old), &mut edits)?;
-            }
+        let newest = committed.last().map_or(0, |committed| committed.revision.0);
+        if let Some(old) = newest.checked_sub(self.shared.options.changes_kept).filter(|&old| old > 0) {
+            changelog::forget(disk, Revision(old), &mut edits)?;
         }
         disk.commit(edits)
     }
