@@ -1,13 +1,16 @@
 //! The `weir` program.
 
+use clap::Parser;
+use std::process::ExitCode;
+use weir::cli::{self, Arguments};
+
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Before anything speaks TLS. It fails only where a provider is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let path = std::env::args().nth(1);
-    let config = match weir::config::Config::load(path.as_deref().map(std::path::Path::new), std::env::vars_os()) { Ok(c) => c, Err(f) => { eprintln!("{f}"); std::process::exit(1) } };
-    weir::telemetry::install_logging(&config.log).ok();
-    if let Err(error) = weir::daemon::run(config) { eprintln!("weir: {error}"); std::process::exit(1) }
+    cli::run(arguments, weir::daemon::run)
 }
