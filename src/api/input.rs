@@ -347,12 +347,16 @@ field_type!([] UuidText, "UuidText", { "type": "string", "format": "uuid" }, |ra
     raw.text::<D::Error>()?.trim().parse().map(UuidText).map_err(|_| "must be a UUID".into())
 });
 
-/// An IANA time zone; empty is the system's.
+/// An IANA time zone; empty, and the words `System Time Zone` that old clients send, are the
+/// system's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeZone(pub String);
 
 field_type!([] TimeZone, "TimeZone", { "type": "string", "examples": ["Europe/London"] }, |raw| {
     let text = raw.text::<D::Error>()?.trim().to_owned();
+    if text.eq_ignore_ascii_case("System Time Zone") {
+        return Ok(TimeZone(String::new()));
+    }
     let known = text.is_empty() || text.len() <= 64 && jiff::tz::TimeZone::get(&text).is_ok();
     if known { Ok(TimeZone(text)) } else { Err("must be an IANA time zone such as Europe/London".into()) }
 });

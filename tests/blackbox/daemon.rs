@@ -75,17 +75,17 @@ impl Place {
             }
         }
         let after = |words: &str| said.iter().find_map(|line| line.strip_prefix(words)).unwrap().trim().to_owned();
-        Daemon {
-            udp: after("weir: dns udp ").parse().unwrap(),
-            api: after("weir: api "),
-            process,
-            said,
-        }
+        Daemon { udp: after("weir: dns udp ").parse().unwrap(), api: after("weir: api "), process, said }
     }
 
     /// A caller with the first administrator's keys.
     pub fn administrator(&self, daemon: &Daemon) -> Client {
-        Client::new(&daemon.api, keys_of(&self.data().join("initial-credentials.toml")))
+        Client::new(&daemon.api, self.keys())
+    }
+
+    /// The first administrator's keys.
+    pub fn keys(&self) -> Keys {
+        keys_of(&self.data().join("initial-credentials.toml"))
     }
 }
 

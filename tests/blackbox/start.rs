@@ -66,3 +66,24 @@ async fn pages_beside_the_operations_answer_too() {
     ask(daemon.udp, "127.0.0.1", "malware.weir.test");
     assert!(text("/metrics").await.contains("weir_"), "Prometheus text");
 }
+
+/// Skipped, aloud, where Python has no requests-oauthlib; `WEIR_PYTHON` names another Python.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_signed_by_the_old_clients_library_are_let_in() {
+    let place = Place::new();
+    let daemon = place.start();
+    let keys = place.keys();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/blackbox/oauthlib_check.py");
+    let python = std::env::var("WEIR_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let checked = std::process::Command::new(&python)
+        .arg(script)
+        .arg(&daemon.api)
+        .args([keys.consumer_key, keys.consumer_secret, keys.access_token, keys.access_token_secret])
+        .output();
+    match checked.map(|output| (output.status.code(), output)) {
+        Ok((Some(0), _)) => {}
+        Ok((Some(77), _)) => eprintln!("skipped: {python} has no requests-oauthlib (pip install requests-oauthlib)"),
+        Err(error) => eprintln!("skipped: {python}: {error}"),
+        Ok((_, output)) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}

@@ -157,3 +157,16 @@ async fn the_stats_of_an_msp_want_a_day() {
     let stats = house.get(As::Msp, &format!("{path}?date=2026-08-04")).await.ok();
     assert_eq!((stats["object"].clone(), stats["date"].clone()), (json!("stats"), json!("2026-08-04")));
 }
+
+#[tokio::test]
+async fn a_customer_with_many_entries_is_deleted_in_pieces() {
+    let house = House::new().await;
+    let rows: String = (0..12_000).map(|number| format!("n{number}.example\n")).collect();
+    let import = "/policies/default/domains/block/import";
+    house.post(As::One, import, json!({ "csv": rows })).await.ok();
+    let before = house.store.revision();
+    house.delete(As::Msp, &format!("/users/{}", house.one)).await.ok();
+    assert_eq!(house.store.revision().0 - before.0, 3, "suspended, ten thousand rows, the rest");
+    assert_eq!(house.store.rows::<ListEntry>(Account::Customer(CustomerId(house.one))).count(), 0);
+    house.get(As::Msp, &format!("/users/{}", house.one)).await.refused(404);
+}
