@@ -75,12 +75,7 @@ impl Place {
             }
         }
         let after = |words: &str| said.iter().find_map(|line| line.strip_prefix(words)).unwrap().trim().to_owned();
-        Daemon {
-            udp: after("weir: dns udp ").parse().unwrap(),
-            api: after("weir: api "),
-            process,
-            said,
-        }
+        Daemon { udp: after("weir: dns udp ").parse().unwrap(), api: after("weir: api "), process, said }
     }
 
     /// A caller with the first administrator's keys.
