@@ -35,8 +35,10 @@ impl Plane {
     pub(super) async fn resolve(&self, pending: Pending) -> Vec<u8> {
         let Pending { packet, origin, client, decision, local_zone } = pending;
         if local_zone {
-            self.0.counters.count(QueryVerdict::Local, origin.transport, rcode::NOERROR);
-            return self.0.zones.answer(&packet, &origin).await;
+            let reply = self.0.zones.answer(&packet, &origin).await;
+            let rcode = reply.get(3).map_or(rcode::SERVFAIL, |flags| u16::from(flags & 0x0f));
+            self.0.counters.count(QueryVerdict::Local, origin.transport, rcode);
+            return reply;
         }
         let Ok(query) = wire::parse(&packet) else { return Vec::new() };
         let key = Key {

@@ -26,6 +26,7 @@ pub(super) struct Shared {
     pub(super) presets: Presets,
     pub(super) copy_settings: bool,
     pub(super) address_turn: tokio::sync::Mutex<()>,
+    pub(super) retry_turn: tokio::sync::Mutex<()>,
 }
 
 /// A request that was let in, before its operation looked at it.
@@ -121,6 +122,7 @@ impl<S> Call<S> {
     ) -> Result<(Revision, T), ApiError> {
         let store = &self.arrival.shared.store;
         let mut attempt = 1;
+        let mut _turn = None;
         loop {
             let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now);
             let (batch, answer) = decide(batch)?;
@@ -134,6 +136,10 @@ impl<S> Call<S> {
                 }
                 Err(CommitError::Conflict { .. }) if attempt < ATTEMPTS_MAX => {
                     attempt += 1;
+                    // Whoever lost once queues: otherwise twenty callers of one object would need twenty rounds.
+                    if _turn.is_none() {
+                        _turn = Some(self.arrival.shared.retry_turn.lock().await);
+                    }
                     // What was decided by an old snapshot is decided by the next one.
                     self.published(store.revision()).await?;
                 }

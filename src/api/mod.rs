@@ -24,6 +24,8 @@ mod reply;
 mod router;
 mod scope;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 pub use call::Call;
 pub use error::ApiError;

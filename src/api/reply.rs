@@ -69,7 +69,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply for Single<T> {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        Self::json_schema(generator)
+        generator.subschema_for::<Self>()
     }
 }
 
@@ -144,7 +144,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply for List<T> {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        Self::json_schema(generator)
+        generator.subschema_for::<Self>()
     }
 }
 
@@ -159,7 +159,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply for Bare<T> {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        Self::json_schema(generator)
+        generator.subschema_for::<Self>()
     }
 }
 
@@ -187,7 +187,7 @@ impl Reply for Deleted {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        Self::json_schema(generator)
+        generator.subschema_for::<Self>()
     }
 }
 

@@ -290,10 +290,7 @@ impl Scope for OfMsp {
 }
 
 /// The account that `user_id` or `msp_id` names; neither is the caller's own level, both are 400.
-pub struct OfAccount {
-    /// Whether one was named.
-    pub named: bool,
-}
+pub struct OfAccount;
 
 #[derive(Deserialize, JsonSchema)]
 struct QueryAccount {
@@ -313,8 +310,7 @@ impl Scope for OfAccount {
             (None, Some(msp)) => Account::Msp(msp_of(store, &reach, msp)?.value.id),
             (None, None) => reach.account(),
         };
-        let scope = OfAccount { named: user_id.is_some() || msp_id.is_some() };
-        Ok(Entered { scope, view: View::new(store.clone(), account), reach, actor })
+        Ok(Entered { scope: OfAccount, view: View::new(store.clone(), account), reach, actor })
     }
 
     fn parameters() -> Vec<Parameter> {

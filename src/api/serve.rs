@@ -132,6 +132,7 @@ impl Api {
                 presets,
                 copy_settings: options.copy_settings,
                 address_turn: tokio::sync::Mutex::default(),
+                retry_turn: tokio::sync::Mutex::default(),
             }),
             operations,
             router,

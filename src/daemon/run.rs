@@ -172,7 +172,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
-    tasks.spawn(notify::watchdog(async || true, cancel.clone()));
+    tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
 
     announce(&config, &first, &listeners, api_address, index_names, &publisher, started)
         .map_err(io_error("writing to standard output"))?;

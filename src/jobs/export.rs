@@ -30,8 +30,8 @@ pub async fn hourly_export(store: Store, kept: usize, stop: CancellationToken) {
     }
 }
 
-/// Exports the store if the newest export is older, then removes what is no longer needed: old
-/// exports and files that no row names.
+/// Exports the store if the newest export is older, then removes what is no longer needed (old
+/// exports and files that no row names) and writes the image for the next start.
 fn export_now(store: &Store, kept: usize, now: Timestamp) -> io::Result<Option<ExportReport>> {
     let dir = store.data_dir();
     let newest = store::list_exports(dir)?.first().map(|(revision, _)| *revision);
@@ -50,6 +50,7 @@ fn export_now(store: &Store, kept: usize, now: Timestamp) -> io::Result<Option<E
         std::fs::remove_file(path)?;
     }
     store.sweep_files()?;
+    store.write_image()?;
     Ok(Some(report))
 }
 

@@ -2,13 +2,16 @@
 //! atomic write. It is the audit trail, and what a reader that fell behind catches up from.
 
 use super::batch::Actor;
-use super::disk::{Disk, DiskError};
+use super::disk::{Disk, DiskError, Edits};
 use super::keys;
 use super::record::Revision;
 use super::tables::{AnyRow, Table};
 use crate::model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Pieces removed with one commit, at most: should somebody keep much less than before.
+const PIECES_FORGOTTEN: usize = 4_000;
 
 /// What happened to one row. At least one side is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,13 +61,12 @@ pub(super) struct EntryWrite {
 }
 
 impl Entry {
-    /// Adds the entry's pieces to the batch it describes; returns its octets.
-    pub(super) fn write_to(&self, revision: Revision, batch: &mut sled::Batch) -> usize {
+    /// Writes the entry, in pieces.
+    pub(super) fn write_to(&self, revision: Revision, edits: &mut Edits) {
         let octets = postcard::to_stdvec(self).expect("an entry has no maps or sequences of unknown length");
         for (chunk, piece) in octets.chunks(keys::VALUE_OCTETS_MAX).enumerate() {
-            batch.insert(&keys::change(revision, chunk as u32), piece);
+            edits.insert(keys::change(revision, chunk as u32), piece);
         }
-        octets.len()
     }
 
     /// The entry with its rows read.
@@ -90,10 +92,10 @@ impl Entry {
     }
 }
 
-/// Adds to `batch` the removal of a revision's entry.
-pub(super) fn forget(disk: &Disk, revision: Revision, batch: &mut sled::Batch) -> Result<(), DiskError> {
-    for piece in disk.range(&keys::change(revision, 0), &keys::change(revision, u32::MAX)) {
-        batch.remove(piece?.0);
+/// Removes the entries up to a revision, some thousand pieces at a time.
+pub(super) fn forget(disk: &Disk, last: Revision, edits: &mut Edits) -> Result<(), DiskError> {
+    for piece in disk.range(&keys::change(Revision(0), 0), &keys::change(last, u32::MAX)).take(PIECES_FORGOTTEN) {
+        edits.remove(piece?.0.to_vec());
     }
     Ok(())
 }

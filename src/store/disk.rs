@@ -72,6 +72,35 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
+/// What is to be written: values by key, `None` to remove one. Of two for a key the later counts.
+#[derive(Default)]
+pub(super) struct Edits(Vec<(Vec<u8>, Option<sled::IVec>)>);
+
+impl Edits {
+    pub(super) fn insert(&mut self, key: impl Into<Vec<u8>>, value: &[u8]) {
+        self.0.push((key.into(), Some(value.into())));
+    }
+
+    pub(super) fn remove(&mut self, key: impl Into<Vec<u8>>) {
+        self.0.push((key.into(), None));
+    }
+
+    pub(super) fn append(&mut self, mut later: Edits) {
+        self.0.append(&mut later.0);
+    }
+
+    fn into_batch(self) -> sled::Batch {
+        let mut batch = sled::Batch::default();
+        for (key, value) in self.0 {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        batch
+    }
+}
+
 /// An open database.
 pub(super) struct Disk {
     db: sled::Db,
@@ -101,8 +130,10 @@ impl Disk {
     fn check_format(&self) -> Result<(), DiskError> {
         match self.number(keys::FORMAT)? {
             None if self.db.is_empty() => {
-                self.db.insert(keys::FORMAT, &u64::from(FORMAT).to_be_bytes())?;
-                Ok(())
+                let mut edits = Edits::default();
+                edits.insert(keys::FORMAT, &u64::from(FORMAT).to_be_bytes());
+                edits.insert(keys::IDENTITY, uuid::Uuid::new_v4().as_bytes());
+                self.apply(edits)
             }
             None => Err(DiskError::Damaged("the database has rows but no format version".to_owned())),
             Some(found) if found > u64::from(FORMAT) => {
@@ -121,6 +152,13 @@ impl Disk {
     /// The last committed revision.
     pub(super) fn revision(&self) -> Result<Revision, DiskError> {
         Ok(Revision(self.number(keys::REVISION)?.unwrap_or(0)))
+    }
+
+    /// What tells this database from others that were or will be in its place.
+    pub(super) fn identity(&self) -> Result<[u8; 16], DiskError> {
+        let octets = self.db.get(keys::IDENTITY)?;
+        let octets = octets.as_deref().and_then(|octets| octets.try_into().ok());
+        octets.ok_or_else(|| DiskError::Damaged("the database has no identity".to_owned()))
     }
 
     /// The lowest id never given out, by table number.
@@ -151,16 +189,14 @@ impl Disk {
     }
 
     /// Writes a batch without waiting for it: durable after the next `commit`.
-    pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), DiskError> {
-        Ok(self.db.apply_batch(batch)?)
+    pub(super) fn apply(&self, edits: Edits) -> Result<(), DiskError> {
+        Ok(self.db.apply_batch(edits.into_batch())?)
     }
 
-    /// Writes the batches, each atomic, and returns when all are durable. After an error the
+    /// Writes the edits, all or nothing, and returns when they are durable. After an error the
     /// database is of no more use: drop it and open it again.
-    pub(super) fn commit(&self, batches: Vec<sled::Batch>) -> Result<(), DiskError> {
-        for batch in batches {
-            self.apply(batch)?;
-        }
+    pub(super) fn commit(&self, edits: Edits) -> Result<(), DiskError> {
+        self.apply(edits)?;
         self.sync()
     }
 

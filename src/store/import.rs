@@ -1,6 +1,6 @@
 //! Imports: an export becomes a database, whole or not at all.
 
-use super::disk::{Disk, DiskError};
+use super::disk::{Disk, DiskError, Edits};
 use super::export::{ExportReport, FORMAT, Header, Line, VERSION, list_exports};
 use super::keys::{self, RowKey};
 use super::open;
@@ -119,7 +119,7 @@ fn fill(path: &Path, data_dir: &Path, draft: &Path) -> Result<ExportReport, Impo
     DirBuilder::new().recursive(true).mode(0o700).create(draft).map_err(ImportError::Write)?;
     let disk = Disk::open(draft, 32 * 1024 * 1024).map_err(failed)?;
     let mut counters: Counters = [1; 256];
-    let mut batch = sled::Batch::default();
+    let mut edits = Edits::default();
     let mut waiting = 0;
     let mut revision = Revision(0);
     let report = read(path, &mut |item| {
@@ -135,11 +135,11 @@ fn fill(path: &Path, data_dir: &Path, draft: &Path) -> Result<ExportReport, Impo
             Item::Row { row, octets } => {
                 let counter = &mut counters[row.table() as usize];
                 *counter = (*counter).max(row.id().saturating_add(1));
-                keys::put_row(&mut batch, RowKey::of_any(&row), &octets);
+                keys::put_row(&mut edits, RowKey::of_any(&row), &octets);
                 waiting += 1;
                 if waiting == ROWS_AT_ONCE {
                     waiting = 0;
-                    disk.apply(std::mem::take(&mut batch)).map_err(failed)?;
+                    disk.apply(std::mem::take(&mut edits)).map_err(failed)?;
                 }
             }
             Item::File(octets) => {
@@ -151,10 +151,10 @@ fn fill(path: &Path, data_dir: &Path, draft: &Path) -> Result<ExportReport, Impo
     // Never behind an export that is there: `Store::open` would take that for lost changes.
     let newest = list_exports(data_dir).map_err(ImportError::Write)?.first().map_or(Revision(0), |(newest, _)| *newest);
     for &table in Table::ALL {
-        batch.insert(&keys::counter(table), &counters[table as usize].to_be_bytes());
+        edits.insert(keys::counter(table), &counters[table as usize].to_be_bytes());
     }
-    batch.insert(keys::REVISION, &revision.max(newest).0.to_be_bytes());
-    disk.commit(vec![batch]).map_err(failed)?;
+    edits.insert(keys::REVISION, &revision.max(newest).0.to_be_bytes());
+    disk.commit(edits).map_err(failed)?;
     Ok(report)
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | tag | then | value |
 //! |---|---|---|
-//! | `m` | name | format version, revision |
+//! | `m` | name | format version, identity, revision |
 //! | `n` | table (1) | the lowest id never given out in it (4) |
 //! | `r` | owner kind (1) and id (4), table (1), parent (4), id (4) | revision (8), version (1), postcard |
 //! | `c` | revision (8), piece (4) | a piece of the logged change |
@@ -14,12 +14,15 @@
 //! The indexes by id and by unique value are not on disk: they follow from the rows, which are all
 //! read at open.
 
+use super::disk::Edits;
 use super::record::{Record, Revision};
 use super::tables::{AnyRow, Table};
 use crate::model::Account;
 
 /// The key of the format version.
 pub(super) const FORMAT: &[u8] = b"mformat";
+/// The key of the database's own id: 16 random octets.
+pub(super) const IDENTITY: &[u8] = b"midentity";
 /// The key of the revision.
 pub(super) const REVISION: &[u8] = b"mrevision";
 /// What row keys begin with.
@@ -42,17 +45,17 @@ pub(super) fn account_octets(account: Account) -> (u8, u32) {
 /// sled writes to a file of its own that nobody syncs.
 pub(super) const VALUE_OCTETS_MAX: usize = 6 * 1024;
 
-/// Adds a row to a batch.
-pub(super) fn put_row(batch: &mut sled::Batch, key: RowKey, value: &[u8]) {
+/// Writes a row.
+pub(super) fn put_row(edits: &mut Edits, key: RowKey, value: &[u8]) {
     for (number, piece) in value.chunks(VALUE_OCTETS_MAX).enumerate() {
-        batch.insert(key.piece(number), piece);
+        edits.insert(key.piece(number), piece);
     }
 }
 
-/// Adds the removal of a row of this length to a batch.
-pub(super) fn remove_row(batch: &mut sled::Batch, key: RowKey, octets: usize) {
+/// Removes a row of this length.
+pub(super) fn remove_row(edits: &mut Edits, key: RowKey, octets: usize) {
     for number in 0..octets.div_ceil(VALUE_OCTETS_MAX) {
-        batch.remove(key.piece(number));
+        edits.remove(key.piece(number));
     }
 }
 
@@ -60,7 +63,8 @@ pub(super) fn remove_row(batch: &mut sled::Batch, key: RowKey, octets: usize) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RowKey(u128);
 
-const OCTETS: usize = 14;
+/// Octets of a place.
+pub(super) const OCTETS: usize = 14;
 
 impl RowKey {
     pub(super) fn new(owner: Account, table: Table, parent: u32, id: u32) -> Self {
@@ -104,6 +108,20 @@ impl RowKey {
         self.0 as u32
     }
 
+    /// The row's place as octets without a tag.
+    pub(super) fn bare_octets(self) -> [u8; OCTETS] {
+        let mut octets = [0; OCTETS];
+        octets.copy_from_slice(&self.0.to_be_bytes()[16 - OCTETS..]);
+        octets
+    }
+
+    /// Reads `bare_octets`.
+    pub(super) fn from_bare_octets(octets: [u8; OCTETS]) -> Self {
+        let mut number = [0; 16];
+        number[16 - OCTETS..].copy_from_slice(&octets);
+        RowKey(u128::from_be_bytes(number))
+    }
+
     /// Account and table as one number.
     pub(super) fn place(self) -> Place {
         Place((self.0 >> 64) as u64)
@@ -111,9 +129,8 @@ impl RowKey {
 
     /// The key as sled has it.
     fn octets(self) -> [u8; 1 + OCTETS] {
-        let mut octets = [0; 1 + OCTETS];
-        octets[0] = ROWS[0];
-        octets[1..].copy_from_slice(&self.0.to_be_bytes()[16 - OCTETS..]);
+        let mut octets = [ROWS[0]; 1 + OCTETS];
+        octets[1..].copy_from_slice(&self.bare_octets());
         octets
     }
 
@@ -128,15 +145,13 @@ impl RowKey {
 
     /// Reads a key of sled: where the row stands, and the number of the piece.
     pub(super) fn from_octets(octets: &[u8]) -> Option<(Self, usize)> {
-        let (row, rest) = octets.split_first_chunk::<{ 1 + OCTETS }>()?;
-        let mut number = [0; 16];
-        number[16 - OCTETS..].copy_from_slice(&row[1..]);
+        let (row, rest) = octets.get(1..)?.split_first_chunk()?;
         let piece = match rest {
             [] => 0,
             [piece] => usize::from(*piece),
             _ => return None,
         };
-        Some((RowKey(u128::from_be_bytes(number)), piece))
+        Some((RowKey::from_bare_octets(*row), piece))
     }
 
     /// What finds the row by its number alone; for a singleton, by its owner.

@@ -1,14 +1,15 @@
 //! The rows, in sled.
 //!
 //! All changes are a [`Batch`]: rows to make, replace and delete, with what must still hold. One
-//! thread decides batches in order, writes each atomically as the next [`Revision`] together with
-//! a log of what it changed, and answers when that is durable. Readers see an image of all rows in
+//! thread decides batches in order, writes each whole or not at all as the next [`Revision`], together
+//! with a log of what it changed, and answers when that is durable. Readers see an image of all rows in
 //! memory, which a batch enters whole and only then: reading never waits for the disk and goes on
 //! when the disk is full or broken.
 //!
 //! Read `record`, `tables`, `unique` and `records` (what a row is), `batch` (what a change is), then `view` and `read`
 //! (the image), `stage` and `writer` (how a batch is committed), `keys`, `changelog` and `disk`
-//! (how it looks in sled), `open` (after a crash, without a human), `history` (audit), `export` and
+//! (how it looks in sled), `open`, `load` and
+//! `image` (after a crash, without a human, quickly), `history` (audit), `export` and
 //! `import` (backups), `files` (what is too large for a row), `seal` (secrets).
 
 mod batch;
@@ -17,8 +18,10 @@ mod disk;
 mod export;
 mod files;
 mod history;
+mod image;
 mod import;
 mod keys;
+mod load;
 mod open;
 mod read;
 mod record;
@@ -74,6 +77,8 @@ struct Inner {
     shared: Arc<Shared>,
     requests: mpsc::Sender<writer::Request>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// The revision of the image on disk.
+    imaged: Mutex<Revision>,
     /// The lowest id never handed out, by table number.
     next_ids: Vec<AtomicU32>,
     report: OpenReport,
@@ -90,6 +95,8 @@ struct Shared {
     disk: RwLock<Option<disk::Disk>>,
     /// Where it is.
     dir: PathBuf,
+    /// What tells it from others that were or will be there.
+    identity: [u8; 16],
     options: Options,
     fingerprints: view::Fingerprints,
     subscribers: Mutex<Vec<Sender<Committed>>>,
@@ -198,6 +205,12 @@ impl Store {
         self.0.sealer.unseal(context, sealed)
     }
 
+    /// Writes all rows into one file, from which the next start is quick, unless they are there
+    /// already. Does not hold up readers or commits. `close` does it too.
+    pub fn write_image(&self) -> std::io::Result<()> {
+        self.0.write_image()
+    }
+
     /// Finishes what is waiting and closes the database. Reading goes on; commits are refused.
     pub fn close(&self) {
         self.0.close();
@@ -205,6 +218,19 @@ impl Store {
 }
 
 impl Inner {
+    fn write_image(&self) -> std::io::Result<()> {
+        let mut imaged = self.imaged.lock();
+        let shared = &self.shared;
+        if shared.view.read().revision != *imaged {
+            let snapshot = image::Snapshot::of(&shared.view.read());
+            let revision = snapshot.revision;
+            disk::check_room(&shared.dir, shared.options.free_octets_min).map_err(disk::DiskError::into_io)?;
+            image::write(&shared.dir, shared.identity, snapshot)?;
+            *imaged = revision;
+        }
+        Ok(())
+    }
+
     fn close(&self) {
         let Some(writer) = self.writer.lock().take() else { return };
         let mut request = writer::Request::Close;
@@ -214,6 +240,9 @@ impl Inner {
         }
         if writer.join().is_err() {
             tracing::error!("the writer of the store failed");
+        }
+        if let Err(e) = self.write_image() {
+            tracing::warn!(error = %e, "the image of the rows was not written; the next start takes longer");
         }
         *self.shared.disk.write() = None;
         *self.lock.lock() = None;

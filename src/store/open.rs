@@ -1,14 +1,11 @@
 //! Opening the data folder: one process at a time, and after a crash without a human.
 
 use super::disk::{self, Disk, DiskError};
-use super::keys::{self, IdKey, RowKey};
+use super::load::{Loaded, load};
 use super::record::Revision;
-use super::stage::Counters;
-use super::tables::AnyRow;
-use super::view::{Fingerprints, UniqueKey, View};
+use super::view::Fingerprints;
 use super::{Inner, Shared, Store, export, import, seal, writer};
 use parking_lot::{Mutex, RwLock};
-use std::borrow::Cow;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -122,19 +119,22 @@ impl Store {
         let mut seed = [0; 8];
         aws_lc_rs::rand::fill(&mut seed).map_err(|_| failed(dir)(io::Error::other("no random octets")))?;
         let fingerprints = Fingerprints::new(u64::from_be_bytes(seed));
-        let (disk, view, counters) = match open_and_load(dir, &options, &fingerprints) {
+        let (disk, loaded) = match open_and_load(dir, &options, &fingerprints) {
             Err(OpenError::Damaged { reason, .. }) => {
                 restore(dir, reason, &mut report)?;
                 open_and_load(dir, &options, &fingerprints)?
             }
             other => other?,
         };
+        let Loaded { view, counters, imaged } = loaded;
+        let identity = disk.identity().map_err(|e| open_error(&dir.join("store"), e))?;
         report.created = view.revision == Revision(0);
         report.rows = view.len();
         let shared = Arc::new(Shared {
             view: RwLock::new(view),
             disk: RwLock::new(Some(disk)),
             dir: dir.join("store"),
+            identity,
             options,
             fingerprints,
             subscribers: Mutex::new(Vec::new()),
@@ -148,6 +148,7 @@ impl Store {
             shared,
             requests,
             writer: Mutex::new(Some(writer)),
+            imaged: Mutex::new(imaged),
             next_ids: counters.into_iter().map(AtomicU32::new).collect(),
             report,
             sealer,
@@ -168,21 +169,18 @@ pub(super) fn take(dir: &Path) -> Result<File, OpenError> {
     lock(dir)
 }
 
-fn open_and_load(
-    dir: &Path,
-    options: &Options,
-    fingerprints: &Fingerprints,
-) -> Result<(Disk, View, Counters), OpenError> {
+fn open_and_load(dir: &Path, options: &Options, fingerprints: &Fingerprints) -> Result<(Disk, Loaded), OpenError> {
     let store_dir = dir.join("store");
     let fail = |e| open_error(&store_dir, e);
     let disk = Disk::open(&store_dir, options.cache_octets).map_err(fail)?;
-    let (view, counters) = disk::guarded(|| load(&disk, fingerprints)).map_err(fail)?;
+    let loaded = disk::guarded(|| load(&disk, &store_dir, fingerprints)).map_err(fail)?;
     let newest = export::list_exports(dir).map_err(failed(dir))?.first().map_or(Revision(0), |(newest, _)| *newest);
-    if view.revision < newest {
-        let reason = format!("it ends at revision {}, and there is an export of revision {newest}", view.revision);
+    let revision = loaded.view.revision;
+    if revision < newest {
+        let reason = format!("it ends at revision {revision}, and there is an export of revision {newest}");
         return Err(OpenError::Damaged { dir: store_dir, reason });
     }
-    Ok((disk, view, counters))
+    Ok((disk, loaded))
 }
 
 /// Imports the newest good export in place of a damaged database, which is put aside.
@@ -244,35 +242,4 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     // On a full disk the number is missing, nothing else.
     let _ = writeln!(file, "{}", std::process::id());
     Ok(file)
-}
-
-/// Reads every row once.
-fn load(disk: &Disk, fingerprints: &Fingerprints) -> Result<(View, Counters), DiskError> {
-    let mut rows: Vec<(RowKey, Arc<[u8]>)> = Vec::new();
-    let mut uniques: Vec<(UniqueKey, IdKey)> = Vec::new();
-    let mut counters = disk.counters()?;
-    let mut pieces = disk.scan(keys::ROWS).peekable();
-    while let Some(item) = pieces.next() {
-        let (key, first) = item?;
-        let unreadable = |what: &dyn std::fmt::Display| DiskError::Unreadable(format!("row {key:02x?}: {what}"));
-        let Some((place, 0)) = RowKey::from_octets(&key) else { return Err(unreadable(&"a strange key")) };
-        let table = place.table().ok_or_else(|| unreadable(&"an unknown table"))?;
-        let mut octets = Cow::Borrowed(&first[..]);
-        while let Some(Ok((_, piece))) = pieces.next_if(|next| {
-            let next = next.as_ref().ok().and_then(|(key, _)| RowKey::from_octets(key));
-            next.is_some_and(|(next, number)| next == place && number > 0)
-        }) {
-            octets.to_mut().extend_from_slice(&piece);
-        }
-        let row = AnyRow::decode(table, &octets).map_err(|e| unreadable(&e))?;
-        for (unique, value) in row.value.unique() {
-            uniques.push((fingerprints.of(unique, &value), place.id_key()));
-        }
-        let counter = &mut counters[table as usize];
-        *counter = (*counter).max(place.id().saturating_add(1));
-        rows.push((place, Arc::from(&octets[..])));
-    }
-    let mut view = View::default();
-    view.load(disk.revision()?, rows, uniques);
-    Ok((view, counters))
 }

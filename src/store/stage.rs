@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, CommitError, Condition};
 use super::changelog::{Change, Committed, Entry, EntryWrite};
-use super::disk::DiskError;
+use super::disk::{DiskError, Edits};
 use super::keys::{self, IdKey, RowKey};
 use super::record::Revision;
 use super::tables::{AnyRow, Table};
@@ -15,7 +15,7 @@ pub(super) type Counters = [u32; 256];
 
 /// A batch that passed: what it does to the disk, to the view and to subscribers.
 pub(super) struct Staged {
-    pub(super) batch: sled::Batch,
+    pub(super) edits: Edits,
     pub(super) committed: Committed,
     pub(super) effects: Effects,
     pub(super) octets: usize,
@@ -85,7 +85,7 @@ pub(super) fn stage(
         return Ok(None);
     }
     let revision = tip.revision().next();
-    let mut disk = sled::Batch::default();
+    let mut edits = Edits::default();
     let mut entry =
         Entry { actor: batch.actor, operation: batch.operation.into_owned(), time: batch.now, writes: vec![] };
     let mut changes = Vec::with_capacity(batch.writes.len());
@@ -114,7 +114,7 @@ pub(super) fn stage(
         };
         if let Some(row) = &before_row {
             freed.extend(row.unique().into_iter().map(|(unique, value)| fingerprints.of(unique, &value)));
-            keys::remove_row(&mut disk, write.key, before.as_ref().map_or(0, |octets| octets.len()));
+            keys::remove_row(&mut edits, write.key, before.as_ref().map_or(0, |octets| octets.len()));
         }
         let mut after_row = None;
         let mut after = None;
@@ -132,7 +132,7 @@ pub(super) fn stage(
             for (unique, value) in row.unique() {
                 taken.push((unique, fingerprints.of(unique, &value), key.id_key()));
             }
-            keys::put_row(&mut disk, key, &value);
+            keys::put_row(&mut edits, key, &value);
             let raised = &mut raised[table as usize];
             *raised = (*raised).max(key.id().saturating_add(1));
             after = Some((key, Arc::<[u8]>::from(value)));
@@ -157,11 +157,11 @@ pub(super) fn stage(
     for &table in Table::ALL {
         let number = table as usize;
         if raised[number] > counters[number] {
-            disk.insert(&keys::counter(table), &raised[number].to_be_bytes());
+            edits.insert(keys::counter(table), &raised[number].to_be_bytes());
         }
     }
-    disk.insert(keys::REVISION, &revision.0.to_be_bytes());
-    entry.write_to(revision, &mut disk);
+    edits.insert(keys::REVISION, &revision.0.to_be_bytes());
+    entry.write_to(revision, &mut edits);
     *counters = raised;
     let committed = Committed {
         revision,
@@ -170,7 +170,7 @@ pub(super) fn stage(
         time: entry.time,
         changes: changes.into(),
     };
-    Ok(Some(Staged { batch: disk, committed, octets, effects: Effects { revision, moves, freed, taken } }))
+    Ok(Some(Staged { edits, committed, octets, effects: Effects { revision, moves, freed, taken } }))
 }
 
 fn check_conditions(batch: &Batch, tip: &Tip<'_>) -> Result<(), CommitError> {

@@ -1,15 +1,16 @@
 //! The one thread that writes.
 //!
-//! It takes every batch that is waiting, decides each against all before it, writes them to sled
-//! (each atomic, each its own revision), syncs once, and only then makes them visible, answers the
-//! callers and feeds the subscribers, in this order. Fifty callers at once pay for one sync.
+//! It takes every batch that is waiting, decides each against all before it and gives it its own
+//! revision, writes them to sled as one atomic group, syncs once, and only then makes them visible,
+//! answers the callers and feeds the subscribers, in this order. Fifty callers at once pay for one
+//! write and one sync.
 
 use super::Shared;
 use super::batch::{Batch, CommitError};
 use super::changelog::{self, Committed};
-use super::disk::{self, Disk, DiskError};
+use super::disk::{self, Disk, DiskError, Edits};
 use super::record::Revision;
-use super::stage::{Counters, Staged, replay, stage};
+use super::stage::{Counters, replay, stage};
 use super::view::{Pending, Tip};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -107,9 +108,13 @@ impl Writer {
         if staged.is_empty() {
             return;
         }
-        let (batches, committed): (Vec<_>, Vec<_>) =
-            staged.into_iter().map(|Staged { batch, committed, .. }| (batch, committed)).unzip();
-        match self.write(batches, &committed) {
+        let mut edits = Edits::default();
+        let mut committed = Vec::with_capacity(staged.len());
+        for one in staged {
+            edits.append(one.edits);
+            committed.push(one.committed);
+        }
+        match self.write(edits, &committed) {
             Ok(()) => {
                 self.counters = counters;
                 self.shared.view.write().apply(pending);
@@ -126,16 +131,15 @@ impl Writer {
         }
     }
 
-    fn write(&self, mut batches: Vec<sled::Batch>, committed: &[Committed]) -> Result<(), DiskError> {
+    /// Writes the group as one, and removes from the log what is too old.
+    fn write(&self, mut edits: Edits, committed: &[Committed]) -> Result<(), DiskError> {
         let disk = self.shared.disk.read();
         let disk = disk.as_ref().ok_or(DiskError::Full)?;
-        for (batch, committed) in batches.iter_mut().zip(committed) {
-            let old = committed.revision.0.saturating_sub(self.shared.options.changes_kept);
-            if old > 0 {
-                changelog::forget(disk, Revision(old), batch)?;
-            }
+        let newest = committed.last().map_or(0, |committed| committed.revision.0);
+        if let Some(old) = newest.checked_sub(self.shared.options.changes_kept).filter(|&old| old > 0) {
+            changelog::forget(disk, Revision(old), &mut edits)?;
         }
-        disk.commit(batches)
+        disk.commit(edits)
     }
 
     /// Makes sure that there is room, and that the database is open: after an error it is opened

@@ -225,12 +225,17 @@ fn of_csv(octets: &[u8]) -> Result<Lines, ApiError> {
     let mut columns: Option<[Option<usize>; 4]> = None;
     let mut count = 0;
     let mut record = csv::ByteRecord::new();
+    let (mut at, mut number) = (0, 1);
     while reader.read_byte_record(&mut record).map_err(|error| ApiError::field("csv", error))? {
         count += 1;
         if count > LINES_MAX + 1 {
             return Err(ApiError::bad_request(format!("At most {LINES_MAX} lines are imported at once")));
         }
-        let number = record.position().map_or(count, |position| position.line() as usize);
+        // The reader's own line counter does not see blank lines ahead of a record.
+        let start = record.position().map_or(at, |position| position.byte() as usize);
+        let start = start + octets[start..].iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
+        number += octets[at..start].iter().filter(|octet| **octet == b'\n').count();
+        at = start;
         let Ok(record) = csv::StringRecord::from_byte_record(record.clone()) else {
             lines.bad(number, "the line is not valid UTF-8");
             continue;

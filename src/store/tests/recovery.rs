@@ -133,3 +133,69 @@ fn the_folder_and_its_secrets_are_for_the_owner_only() {
     assert_eq!(store.unseal(b"here", &sealed).unwrap(), b"secret");
     assert_eq!(store.unseal(b"there", &sealed), Err(UnsealError));
 }
+
+#[test]
+fn the_image_of_the_rows_is_only_ever_a_shortcut() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage); 6] = [
+        ("as it is", |_| ()),
+        ("gone", |dir| fs::remove_file(dir.join("store/image")).unwrap()),
+        ("cut off", |dir| {
+            let octets = fs::read(dir.join("store/image")).unwrap();
+            fs::write(dir.join("store/image"), &octets[..octets.len() / 2]).unwrap();
+        }),
+        ("changed", |dir| {
+            let mut octets = fs::read(dir.join("store/image")).unwrap();
+            let middle = octets.len() / 2;
+            octets[middle] ^= 1;
+            fs::write(dir.join("store/image"), octets).unwrap();
+        }),
+        ("of another database", |dir| {
+            let other = tempfile::tempdir().unwrap();
+            open(other.path()).commit_blocking(batch().create(&customer(5))).unwrap();
+            fs::copy(other.path().join("store/image"), dir.join("store/image")).unwrap();
+        }),
+        ("a torn draft", |dir| fs::write(dir.join("store/image.new"), b"torn").unwrap()),
+    ];
+    for (name, damage) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        exported(dir.path());
+        damage(dir.path());
+        let store = open(dir.path());
+        assert_eq!(store.count_all::<Group>(), 300, "{name}");
+        assert_eq!(store.revision(), Revision(300), "{name}");
+        assert_eq!(store.next_id::<Group>(), 301, "{name}");
+        assert_eq!(store.open_report().damaged_moved_to, None, "{name}");
+    }
+}
+
+#[test]
+fn an_old_image_is_brought_up_to_date_from_the_log_if_the_log_reaches_back() {
+    for changes_kept in [1_000, 10] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { changes_kept, ..Options::default() };
+        let store = Store::open(dir.path(), options.clone()).unwrap();
+        for id in 1..=50 {
+            store.commit_blocking(batch().create(&group(id, 1, &id.to_string()))).unwrap();
+        }
+        store.write_image().unwrap();
+        let old = fs::read(dir.path().join("store/image")).unwrap();
+        for id in 1..=20 {
+            let row = store.find::<Group>(id).unwrap();
+            store.commit_blocking(batch().delete(&row)).unwrap();
+            let row = store.find::<Group>(id + 20).unwrap();
+            store.commit_blocking(batch().update(&row, &group(id + 20, 2, &format!("moved {id}")))).unwrap();
+        }
+        let expected: Vec<Row<Group>> = store.all().collect();
+        let next = store.next_id::<Group>();
+        drop(store);
+        fs::write(dir.path().join("store/image"), old).unwrap();
+        let store = Store::open(dir.path(), options).unwrap();
+        assert_eq!(store.all().collect::<Vec<Row<Group>>>(), expected);
+        assert_eq!(store.next_id::<Group>(), next);
+        let key = Unique::name_in(Account::Customer(CustomerId(2)), "moved 1");
+        assert!(store.find_unique::<Group>(Unique::GroupName, &key).is_some());
+        let key = Unique::name_in(Account::Customer(CustomerId(1)), "21");
+        assert!(store.find_unique::<Group>(Unique::GroupName, &key).is_none());
+    }
+}
