@@ -1,1 +1,22 @@
-//! The hot path.
+//! The hot path: a query in, a reply out.
+//!
+//! [`Plane`] holds all that a query may read: the snapshot, the category index, the resolver with
+//! its cache, and the counters and event sender it drops a word into. `begin` is synchronous and
+//! answers blocked and cached names without an allocation; `finish` awaits the upstream for the
+//! rest. [`Plane::explain`] takes the same way and keeps every step.
+//!
+//! Read `seam`, `plane`, `begin`, `reply`, `finish`, `zones`, `explain`.
+
+mod begin;
+mod explain;
+mod finish;
+mod plane;
+mod reply;
+mod seam;
+mod zones;
+
+pub use explain::{Answered, Explanation, Party};
+pub use finish::Pending;
+pub use plane::{Parts, Plane, UnknownClients};
+pub use seam::{Answerer, Outcome};
+pub use zones::LocalZones;

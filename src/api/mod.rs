@@ -1,1 +1,36 @@
 //! The management API.
+//!
+//! One row declares an operation: documentation, method, path, roles, name, handler (`groups`). From
+//! the rows come the router, the OpenAPI document and the tests that try every operation with every
+//! wrong caller. `serve` does for all rows what is the same for all: size limit, credentials, rate,
+//! role, fields, and the envelope of errors. A handler gets a [`Call`], whose view shows only the rows
+//! at and below the account that the request names, and whose `write` returns when queries see the
+//! change.
+//!
+//! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
+//! `reply` (what goes in and out), `fields`, `router`, `serve`, `listener`, then a group.
+
+mod call;
+mod error;
+mod fields;
+mod filtering;
+mod groups;
+mod input;
+mod limit;
+mod listener;
+mod openapi;
+mod operation;
+mod reply;
+mod router;
+mod scope;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use call::Call;
+pub use error::ApiError;
+pub use filtering::{Explained, Filtering};
+pub use limit::Rate;
+pub use listener::serve;
+pub use operation::{Operation, Who};
+pub use serve::{Api, BASE, Connection, Options, system_clock};

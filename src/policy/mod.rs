@@ -1,1 +1,36 @@
-//! Rows to snapshot, snapshot and question to decision.
+//! What is decided: rows become a [`Snapshot`], a snapshot and a question become a [`Decision`].
+//!
+//! [`World`] takes rows as they change and keeps the next snapshot ready, touching only what a
+//! change touches; [`evaluate`] answers one question from a snapshot in the product's fixed order
+//! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
+//!
+//! Read `effective` (whose value counts), `suffixes` and `names` (how a name is found), `snapshot`,
+//! `choose` (which policy), `own` (names that are ours or special), `evaluate`, `trace`, then
+//! `world`.
+
+mod choose;
+mod effective;
+mod evaluate;
+mod names;
+mod own;
+mod slab;
+mod snapshot;
+mod suffixes;
+mod trace;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use choose::{Chosen, PolicySource, choose};
+pub use effective::{EffectiveSettings, Presets, effective};
+pub use evaluate::{Categories, Cause, Decision, Verdict, evaluate, evaluate_target};
+pub use names::{ListMatch, NameList, Rule};
+pub use own::{OwnName, own_name};
+pub use slab::Slab;
+pub use snapshot::{
+    CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,
+};
+pub use suffixes::{NameKey, Suffixes};
+pub use trace::{NoTrace, Step, Trace, TraceSteps};
+pub use world::{Row, World};

@@ -1,0 +1,142 @@
+//! The synchronous half: everything that can be answered without waiting.
+
+use super::{Answerer, Outcome, Pending, Plane, UnknownClients, reply};
+use crate::{
+    identify::{Client, Identified, Origin, Transport},
+    policy::{CompiledPolicy, NoTrace, Snapshot, Suffixes, Verdict, choose, evaluate},
+    rewrite::own_shape,
+    telemetry::QueryVerdict,
+    wire::{self, Extras, Fault, Query, ReplyWriter, class, ede, rcode, rtype},
+};
+use std::{sync::Arc, time::Instant};
+
+/// What becomes of whoever asks.
+pub(super) enum Asker<'s> {
+    /// Served, under this policy.
+    Known(Client, &'s Arc<CompiledPolicy>),
+    /// REFUSED with EDE 18.
+    Refused,
+    /// Silence.
+    Dropped,
+}
+
+impl Plane {
+    /// Who asks, and which policy that makes (decision order, sections 1 and 2).
+    pub(super) fn ask<'s>(&self, snapshot: &'s Snapshot, origin: &Origin) -> Asker<'s> {
+        let client = match snapshot.identify(origin.client) {
+            Identified::Known(client) => Some(client),
+            Identified::Invalid => None,
+            Identified::Unknown => match self.0.unknown_clients {
+                UnknownClients::Drop => return Asker::Dropped,
+                UnknownClients::Refuse => None,
+                UnknownClients::Policy(policy) => snapshot.unknown_as(origin.client, policy),
+            },
+        };
+        let Some(client) = client else { return Asker::Refused };
+        match choose(snapshot, &client) {
+            Some(chosen) => Asker::Known(client, chosen.policy),
+            None => Asker::Refused,
+        }
+    }
+}
+
+impl Answerer for Plane {
+    type Pending = Pending;
+
+    fn begin(&self, origin: &Origin, packet: &[u8], buffer: &mut [u8], now: Instant) -> Outcome<Pending> {
+        let query = match wire::parse(packet) {
+            Ok(query) => query,
+            Err(fault) => return self.fault(origin, &fault, buffer),
+        };
+        let limit = limit(origin.transport, &query, buffer.len());
+        if let Some((rcode, error)) = unserved(&query) {
+            self.0.counters.count(QueryVerdict::Refused, origin.transport, rcode);
+            let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode);
+            return Outcome::Reply(writer.finish(&Extras { ede: error.map(|code| (code, "")), ..Extras::default() }));
+        }
+
+        let snapshot = self.0.snapshot.load();
+        let (client, policy) = match self.ask(&snapshot, origin) {
+            Asker::Known(client, policy) => (client, policy),
+            Asker::Dropped => {
+                self.0.counters.count(QueryVerdict::Dropped, origin.transport, rcode::REFUSED);
+                return Outcome::Drop;
+            }
+            Asker::Refused => {
+                self.0.counters.count(QueryVerdict::Refused, origin.transport, rcode::REFUSED);
+                let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::REFUSED);
+                return Outcome::Reply(writer.finish(&reply::ede(ede::PROHIBITED, "")));
+            }
+        };
+
+        let suffixes = Suffixes::new(query.name.name(), snapshot.key);
+        let categories = self.0.categories.load();
+        let decision = evaluate(&snapshot, policy, &suffixes, &**categories, &mut NoTrace);
+        let asked = reply::Asked { origin, client: &client, policy, query: &query, decision };
+        match decision.verdict {
+            Verdict::Block => Outcome::Reply(self.write_block(&asked, buffer, limit)),
+            Verdict::Own(own) => {
+                let shape = own_shape(own, query.qtype);
+                Outcome::Reply(self.write_shape(&asked, shape, &Extras::default(), QueryVerdict::Local, buffer, limit))
+            }
+            Verdict::Allow if query.qtype == rtype::ANY => Outcome::Reply(self.write_any(&asked, buffer, limit)),
+            Verdict::Allow => {
+                if self.0.zones.contains(&suffixes) {
+                    return Outcome::Resolve(Pending::new(packet, origin, client, decision, true));
+                }
+                let dnssec_ok = query.dnssec_ok();
+                let checking_disabled = query.flags.checking_disabled();
+                match self.0.resolver.cached(query.name.name(), query.qtype, dnssec_ok, checking_disabled, now) {
+                    Some(answer) => {
+                        Outcome::Reply(self.write_answer(&snapshot, &**categories, &asked, &answer, buffer, limit, now))
+                    }
+                    None if !query.flags.recursion_desired() => {
+                        self.0.counters.count(QueryVerdict::Refused, origin.transport, rcode::REFUSED);
+                        let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::REFUSED);
+                        Outcome::Reply(writer.finish(&reply::ede(ede::NOT_AUTHORITATIVE, "recursion was not desired")))
+                    }
+                    None => Outcome::Resolve(Pending::new(packet, origin, client, decision, false)),
+                }
+            }
+        }
+    }
+
+    async fn finish(&self, pending: Pending) -> Vec<u8> {
+        self.resolve(pending).await
+    }
+}
+
+impl Plane {
+    fn fault(&self, origin: &Origin, fault: &Fault<'_>, buffer: &mut [u8]) -> Outcome<Pending> {
+        let (head, rcode) = match fault {
+            Fault::Drop => {
+                self.0.counters.count(QueryVerdict::Dropped, origin.transport, rcode::FORMERR);
+                return Outcome::Drop;
+            }
+            Fault::FormErr(head) => (head, rcode::FORMERR),
+            Fault::NotImp(head) => (head, rcode::NOTIMP),
+            Fault::BadVers(head) => (head, rcode::BADVERS),
+        };
+        self.0.counters.count(QueryVerdict::Malformed, origin.transport, rcode);
+        let limit = if origin.transport == Transport::Udp { head.udp_limit() } else { buffer.len() };
+        Outcome::Reply(ReplyWriter::start(buffer, limit, head, rcode).finish(&Extras::default()))
+    }
+}
+
+/// Octets the reply may have.
+pub(super) fn limit(transport: Transport, query: &Query<'_>, room: usize) -> usize {
+    if transport == Transport::Udp { query.head().udp_limit().min(room) } else { room }
+}
+
+/// Questions a resolver does not serve, whoever asks: other classes (`version.bind` among them),
+/// zone transfers, and types that are no data (RFC 6895, section 3.1).
+fn unserved(query: &Query<'_>) -> Option<(u16, Option<u16>)> {
+    match (query.qclass, query.qtype) {
+        (class::IN, rtype::AXFR | rtype::IXFR) => Some((rcode::REFUSED, Some(ede::NOT_SUPPORTED))),
+        (class::IN, 0 | rtype::OPT) => Some((rcode::FORMERR, None)),
+        (class::IN, 128..=254) => Some((rcode::NOTIMP, Some(ede::NOT_SUPPORTED))),
+        (class::IN, _) => None,
+        (class::CH, _) => Some((rcode::REFUSED, Some(ede::PROHIBITED))),
+        _ => Some((rcode::REFUSED, Some(ede::NOT_SUPPORTED))),
+    }
+}

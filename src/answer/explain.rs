@@ -1,0 +1,314 @@
+//! The hot path with every step kept: what `weir explain`, `POST /explain` and the filtering test
+//! show.
+
+use super::{
+    Plane,
+    reply::{self, Asked},
+};
+use crate::{
+    category::Catalogue,
+    identify::{Client, Evidence, Identified, Origin, Transport},
+    model::{CategorySet, CustomerId, DomainName},
+    policy::{
+        Cause, Decision, PolicySource, Snapshot, Step, Suffixes, TraceSteps, Verdict, choose, evaluate, evaluate_target,
+    },
+    resolve::Key,
+    rewrite::own_shape,
+    telemetry::QueryVerdict,
+    wire::{Extras, MESSAGE_OCTETS_MAX, TypeName, parse},
+};
+use hickory_proto::op::Message;
+use serde::Serialize;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Instant,
+};
+
+/// A row named for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Party {
+    /// Its id.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// The reply a client would get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    /// Response code, as text.
+    pub rcode: String,
+    /// Records of the answer section in master-file form.
+    pub records: Vec<String>,
+    /// Extended errors: code and text.
+    pub errors: Vec<String>,
+}
+
+/// Who was identified by what, which policy and why, each step of the order, and the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The name asked for.
+    pub name: String,
+    /// The type asked for.
+    #[serde(rename = "type")]
+    pub qtype: String,
+    /// The client's address.
+    pub client: IpAddr,
+    /// What identified the client, or why nobody is known.
+    pub identified_by: String,
+    /// The tenant.
+    pub customer: Option<Party>,
+    /// Where the client is.
+    pub location: Option<Party>,
+    /// The policy that decides.
+    pub policy: Option<Party>,
+    /// Why that policy.
+    pub policy_source: Option<&'static str>,
+    /// The steps of section 3, in order, up to the one that decided.
+    pub steps: Vec<Step>,
+    /// `allowed`, `blocked`, `local` or `refused`.
+    pub verdict: &'static str,
+    /// The step that decided.
+    pub decided_by: Option<u8>,
+    /// Categories of the name, by name.
+    pub categories: Vec<&'static str>,
+    /// The reply; absent where it was not asked for.
+    pub answer: Option<Answered>,
+}
+
+impl Plane {
+    /// The customer that a client address belongs to.
+    pub fn customer_at(&self, address: IpAddr) -> Option<CustomerId> {
+        match self.0.snapshot.load().identify(address) {
+            Identified::Known(client) => Some(client.customer),
+            Identified::Unknown | Identified::Invalid => None,
+        }
+    }
+
+    /// Decides as for a query of `qtype` for `name` from `address`, by the deciding function of
+    /// the query path. With `resolve`, allowed names are resolved and their answers looked at.
+    pub async fn explain(&self, address: IpAddr, name: &DomainName, qtype: u16, resolve: bool) -> Explanation {
+        let origin = Origin {
+            client: address.to_canonical(),
+            client_port: 0,
+            local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            transport: Transport::Tcp,
+        };
+        let snapshot = self.snapshot();
+        let categories = self.categories();
+        let mut explanation = Explanation {
+            name: name.to_string(),
+            qtype: TypeName(qtype).to_string(),
+            client: origin.client,
+            identified_by: "nothing: the client is unknown".into(),
+            customer: None,
+            location: None,
+            policy: None,
+            policy_source: None,
+            steps: Vec::new(),
+            verdict: "refused",
+            decided_by: None,
+            categories: names(categories.categories(name.as_name()).set),
+            answer: None,
+        };
+        let known = match snapshot.identify(origin.client) {
+            Identified::Known(client) => Some(client),
+            Identified::Invalid => None,
+            Identified::Unknown => match self.0.unknown_clients {
+                super::UnknownClients::Policy(policy) => snapshot.unknown_as(origin.client, policy),
+                _ => None,
+            },
+        };
+        let Some(client) = known else { return explanation };
+        explanation.introduce(&snapshot, &client);
+        let Some(chosen) = choose(&snapshot, &client) else {
+            explanation.identified_by.push_str("; the customer is suspended");
+            return explanation;
+        };
+        explanation.policy = Some(Party { id: chosen.policy.id.0, name: chosen.policy.name.clone() });
+        explanation.policy_source = Some(match chosen.source {
+            PolicySource::User => "set on the user",
+            PolicySource::Group => "of the user's heaviest group",
+            PolicySource::Device => "set on the device",
+            PolicySource::Location => "set on the location",
+            PolicySource::UnknownClients => "what unknown_clients names",
+            PolicySource::CustomerDefault => "the customer's default",
+        });
+
+        let mut trace = TraceSteps::default();
+        let suffixes = Suffixes::new(name.as_name(), snapshot.key);
+        let mut decision = evaluate(&snapshot, chosen.policy, &suffixes, &*categories, &mut trace);
+        let mut answer = None;
+        if decision.verdict == Verdict::Allow && resolve && qtype != crate::wire::rtype::ANY {
+            let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+            let resolved = self.0.resolver.resolve(key).await;
+            let targets = if decision.allowed_by_list() { &[][..] } else { &resolved.targets };
+            for (index, target) in targets.iter().enumerate() {
+                let suffixes = Suffixes::new(target.as_name(), snapshot.key);
+                let index = index.min(u8::MAX as usize) as u8;
+                let mut steps = TraceSteps::default();
+                let found = evaluate_target(&snapshot, chosen.policy, &suffixes, index, &*categories, &mut steps);
+                trace.0.extend(steps.0.into_iter().filter(|step| step.decided).map(|step| Step {
+                    number: 9,
+                    title: "answer",
+                    finding: format!("alias {target}: {}", step.finding),
+                    decided: found.is_some(),
+                }));
+                if let Some(found) = found {
+                    decision = found;
+                    break;
+                }
+            }
+            if decision.target.is_none() {
+                trace.0.push(Step {
+                    number: 9,
+                    title: "answer",
+                    finding: format!("resolved, {} aliases looked at", targets.len()),
+                    decided: false,
+                });
+            }
+            answer = Some(resolved);
+        }
+        if decision.step() == 10 {
+            let finding = "nothing decided before: allowed".into();
+            trace.0.push(Step { number: 10, title: "allow", finding, decided: true });
+        }
+        explanation.steps = trace.0;
+        explanation.decided_by = Some(decision.step());
+        explanation.verdict = match decision.verdict {
+            Verdict::Allow => "allowed",
+            Verdict::Block => "blocked",
+            Verdict::Own(_) => "local",
+        };
+        if let Cause::Category { all, .. } | Cause::Default { all } = decision.cause
+            && decision.target.is_none()
+        {
+            explanation.categories = names(all);
+        }
+
+        let packet = question(name, qtype);
+        let Ok(query) = parse(&packet) else { return explanation };
+        let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision };
+        explanation.answer = self.reply_of(&asked, &snapshot, answer.as_deref());
+        explanation
+    }
+
+    fn reply_of(
+        &self,
+        asked: &Asked<'_>,
+        snapshot: &Snapshot,
+        answer: Option<&crate::resolve::Answer>,
+    ) -> Option<Answered> {
+        let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
+        let limit = buffer.len();
+        let silent = Asked { decision: Decision { log: false, ..asked.decision }, ..*asked };
+        let octets = match asked.decision.verdict {
+            Verdict::Block => self.write_block(&silent, &mut buffer, limit),
+            Verdict::Own(own) => {
+                let shape = own_shape(own, asked.query.qtype);
+                self.write_shape(&silent, shape, &Extras::default(), QueryVerdict::Local, &mut buffer, limit)
+            }
+            Verdict::Allow => {
+                let categories = self.categories();
+                self.write_answer(snapshot, &categories, &silent, answer?, &mut buffer, limit, Instant::now())
+            }
+        };
+        let message = Message::from_vec(&buffer[..octets]).ok()?;
+        Some(Answered::read(&message))
+    }
+
+    /// Resolves a name with our own resolver, unfiltered, and shows the reply in dig's form.
+    pub async fn dig(&self, name: &DomainName, qtype: u16) -> String {
+        let started = Instant::now();
+        let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+        let answer = self.0.resolver.resolve(key).await;
+        let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
+        let packet = question(name, qtype);
+        let Ok(query) = parse(&packet) else { return String::new() };
+        let mut writer = crate::wire::ReplyWriter::start(&mut buffer, MESSAGE_OCTETS_MAX, &query.head(), answer.rcode);
+        let ttl = reply::ttl_at(&answer, Instant::now());
+        writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl);
+        let octets = writer.finish(&answer.ede.map_or_else(Extras::default, |code| reply::ede(code, "")));
+        match Message::from_vec(&buffer[..octets]) {
+            Ok(message) => dig_text(name, qtype, &message, octets, started),
+            Err(error) => format!(";; the answer could not be read: {error}"),
+        }
+    }
+}
+
+impl Explanation {
+    fn introduce(&mut self, snapshot: &Snapshot, client: &Client) {
+        self.identified_by = match client.evidence {
+            Evidence::SourceAddress { address, range } => format!("source address {address} within {range}"),
+            Evidence::UnknownClients { address } => {
+                format!("no evidence for {address}: unknown_clients applies a policy")
+            }
+        };
+        let customer = snapshot.customers.get(client.customer.0);
+        self.customer = customer.map(|customer| Party { id: client.customer.0, name: customer.name.clone() });
+        self.location =
+            client.location.and_then(|id| Some(Party { id: id.0, name: snapshot.locations.get(id.0)?.name.clone() }));
+    }
+}
+
+impl Answered {
+    fn read(message: &Message) -> Self {
+        let errors = message.edns.iter().flat_map(|edns| edns.options().as_ref().iter()).filter_map(|(_, option)| {
+            let octets = match option {
+                hickory_proto::rr::rdata::opt::EdnsOption::Unknown(15, octets) => octets.clone(),
+                _ => return None,
+            };
+            let (code, text) = octets.split_first_chunk::<2>()?;
+            Some(format!("{} {}", u16::from_be_bytes(*code), String::from_utf8_lossy(text)).trim_end().to_owned())
+        });
+        Answered {
+            rcode: format!("{:?}", message.metadata.response_code).to_uppercase(),
+            records: message.answers.iter().map(ToString::to_string).collect(),
+            errors: errors.collect(),
+        }
+    }
+}
+
+/// A query packet for one question, with RD and EDNS.
+fn question(name: &DomainName, qtype: u16) -> Vec<u8> {
+    let mut packet = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+    packet.extend_from_slice(name.as_wire());
+    packet.extend_from_slice(&qtype.to_be_bytes());
+    packet.extend_from_slice(&[0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+    packet
+}
+
+fn names(set: CategorySet) -> Vec<&'static str> {
+    Catalogue::get().names(set).collect()
+}
+
+fn dig_text(name: &DomainName, qtype: u16, message: &Message, octets: usize, started: Instant) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let kind = TypeName(qtype);
+    let rcode = format!("{:?}", message.metadata.response_code).to_uppercase();
+    let _ = writeln!(text, "; <<>> weir <<>> {name} {kind}");
+    let _ = writeln!(text, ";; ->>HEADER<<- opcode: QUERY, status: {rcode}, id: {}", message.metadata.id);
+    let _ = writeln!(
+        text,
+        ";; flags: qr rd ra; QUERY: 1, ANSWER: {}, AUTHORITY: {}, ADDITIONAL: {}\n",
+        message.answers.len(),
+        message.authorities.len(),
+        message.additionals.len()
+    );
+    let _ = writeln!(text, ";; QUESTION SECTION:\n;{name}.\t\tIN\t{kind}\n");
+    for (title, records) in
+        [("ANSWER", &message.answers), ("AUTHORITY", &message.authorities), ("ADDITIONAL", &message.additionals)]
+    {
+        if !records.is_empty() {
+            let _ = writeln!(text, ";; {title} SECTION:");
+            for record in records.iter() {
+                let _ = writeln!(text, "{record}");
+            }
+            text.push('\n');
+        }
+    }
+    let _ = writeln!(text, ";; Query time: {} msec", started.elapsed().as_millis());
+    let _ = writeln!(text, ";; MSG SIZE  rcvd: {octets}");
+    text
+}

@@ -1,0 +1,70 @@
+//! The half that waits.
+
+use super::{
+    Plane,
+    begin::{Asker, limit},
+    reply::{self, Asked},
+};
+use crate::identify::Transport;
+use crate::{
+    identify::{Client, Origin},
+    policy::Decision,
+    resolve::Key,
+    telemetry::QueryVerdict,
+    wire::{self, MESSAGE_OCTETS_MAX, ReplyWriter, UDP_OCTETS_MAX, ede, rcode},
+};
+use std::time::Instant;
+
+/// A query that waits for its answer.
+#[derive(Debug)]
+pub struct Pending {
+    packet: Box<[u8]>,
+    origin: Origin,
+    client: Client,
+    decision: Decision,
+    local_zone: bool,
+}
+
+impl Pending {
+    pub(super) fn new(packet: &[u8], origin: &Origin, client: Client, decision: Decision, local_zone: bool) -> Self {
+        Pending { packet: packet.into(), origin: *origin, client, decision, local_zone }
+    }
+}
+
+impl Plane {
+    pub(super) async fn resolve(&self, pending: Pending) -> Vec<u8> {
+        let Pending { packet, origin, client, decision, local_zone } = pending;
+        if local_zone {
+            let reply = self.0.zones.answer(&packet, &origin).await;
+            let rcode = reply.get(3).map_or(rcode::SERVFAIL, |flags| u16::from(flags & 0x0f));
+            self.0.counters.count(QueryVerdict::Local, origin.transport, rcode);
+            return reply;
+        }
+        let Ok(query) = wire::parse(&packet) else { return Vec::new() };
+        let key = Key {
+            name: query.name.name().to_owned(),
+            qtype: query.qtype,
+            dnssec_ok: query.dnssec_ok(),
+            checking_disabled: query.flags.checking_disabled(),
+        };
+        let answer = self.0.resolver.resolve(key).await;
+
+        let room = if origin.transport == Transport::Udp { UDP_OCTETS_MAX } else { MESSAGE_OCTETS_MAX };
+        let room = room.min(answer.body.len() + packet.len() + 512);
+        let mut buffer = vec![0; room.max(wire::UDP_OCTETS_PLAIN)];
+        let limit = limit(origin.transport, &query, buffer.len());
+        // The answer is looked at with the policy of now: an edit made meanwhile already counts.
+        let snapshot = self.0.snapshot.load();
+        let Asker::Known(_, policy) = self.ask(&snapshot, &origin) else {
+            let writer = ReplyWriter::start(&mut buffer, limit, &query.head(), rcode::REFUSED);
+            let octets = writer.finish(&reply::ede(ede::PROHIBITED, ""));
+            buffer.truncate(octets);
+            return buffer;
+        };
+        let categories = self.0.categories.load();
+        let asked = Asked { origin: &origin, client: &client, policy, query: &query, decision };
+        let octets = self.write_answer(&snapshot, &categories, &asked, &answer, &mut buffer, limit, Instant::now());
+        buffer.truncate(octets);
+        buffer
+    }
+}

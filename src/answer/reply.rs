@@ -1,0 +1,185 @@
+//! Replies from decisions and answers.
+
+use super::Plane;
+use crate::{
+    category::Index,
+    identify::{Client, Origin},
+    model::Name,
+    policy::{CompiledPolicy, Decision, NoTrace, Snapshot, Suffixes, evaluate_target},
+    querylog::QueryEvent,
+    resolve::Answer,
+    rewrite::{Shape, block_ede, block_shape, block_text},
+    telemetry::QueryVerdict,
+    wire::{At, EDE_TEXT_OCTETS_MAX, Extras, Query, ReplyWriter, Soa, Ttl, rcode, rtype},
+};
+use std::{fmt, sync::Arc, time::Instant};
+
+/// TTL of our own names' answers, seconds.
+const OWN_TTL_S: u32 = 60;
+/// TTL of stale answers, seconds (RFC 8767, section 4).
+const STALE_TTL_S: u32 = 30;
+/// TTL of the answer to ANY, seconds (RFC 8482, section 4.2 leaves it to the server).
+const ANY_TTL_S: u32 = 3600;
+
+/// A question with all that is known about it.
+pub(super) struct Asked<'a> {
+    pub origin: &'a Origin,
+    pub client: &'a Client,
+    pub policy: &'a Arc<CompiledPolicy>,
+    pub query: &'a Query<'a>,
+    pub decision: Decision,
+}
+
+/// The OPT contents with just an extended error.
+pub(super) fn ede(code: u16, text: &str) -> Extras<'_> {
+    Extras { ede: Some((code, text)), ..Extras::default() }
+}
+
+impl Plane {
+    /// Writes the block answer that the policy asks for (decision order, section 4).
+    pub(super) fn write_block(&self, asked: &Asked<'_>, buffer: &mut [u8], limit: usize) -> usize {
+        let shape = block_shape(asked.policy.block_answer, asked.query.qtype, self.0.block_page);
+        let mut text = Text::default();
+        // A text that does not fit is cut: the writer takes no more than it sends.
+        let _ = block_text(&mut text, asked.policy, &asked.decision);
+        let extras = ede(block_ede(&asked.decision), text.as_str());
+        self.write_shape(asked, shape, &extras, QueryVerdict::Blocked, buffer, limit)
+    }
+
+    /// Writes an answer of ours.
+    pub(super) fn write_shape(
+        &self,
+        asked: &Asked<'_>,
+        shape: Shape,
+        extras: &Extras<'_>,
+        verdict: QueryVerdict,
+        buffer: &mut [u8],
+        limit: usize,
+    ) -> usize {
+        let rcode = match shape {
+            Shape::Address(_) | Shape::NoData => rcode::NOERROR,
+            Shape::NxDomain => rcode::NXDOMAIN,
+            Shape::Refused => rcode::REFUSED,
+        };
+        let ttl = if verdict == QueryVerdict::Blocked { asked.policy.block_ttl_s } else { OWN_TTL_S };
+        let mut writer = ReplyWriter::start(buffer, limit, &asked.query.head(), rcode);
+        match shape {
+            Shape::Address(address) => writer.answer_address(ttl, address),
+            Shape::NoData | Shape::NxDomain => writer.soa(At::QUESTION, ttl, &own_soa(ttl)),
+            Shape::Refused => {}
+        }
+        self.record(asked, verdict, rcode);
+        writer.finish(extras)
+    }
+
+    /// Writes the whole answer to ANY: one HINFO record (RFC 8482, section 4.2).
+    pub(super) fn write_any(&self, asked: &Asked<'_>, buffer: &mut [u8], limit: usize) -> usize {
+        let mut writer = ReplyWriter::start(buffer, limit, &asked.query.head(), rcode::NOERROR);
+        writer.answer_raw(At::QUESTION, rtype::HINFO, ANY_TTL_S, b"\x07RFC8482\x00");
+        self.record(asked, QueryVerdict::Local, rcode::NOERROR);
+        writer.finish(&Extras::default())
+    }
+
+    /// Looks at an upstream's answer (decision order, section 3, step 9) and writes it, or the
+    /// block that one of its targets deserves.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the hot path passes what it holds, without a struct built per query"
+    )]
+    pub(super) fn write_answer(
+        &self,
+        snapshot: &Snapshot,
+        categories: &Index,
+        asked: &Asked<'_>,
+        answer: &Answer,
+        buffer: &mut [u8],
+        limit: usize,
+        now: Instant,
+    ) -> usize {
+        if !asked.decision.allowed_by_list() {
+            for (index, target) in answer.targets.iter().enumerate() {
+                let suffixes = Suffixes::new(target.as_name(), snapshot.key);
+                let index = index.min(u8::MAX as usize) as u8;
+                let decision = evaluate_target(snapshot, asked.policy, &suffixes, index, categories, &mut NoTrace);
+                if let Some(decision) = decision {
+                    return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
+                }
+            }
+        }
+        let mut writer = ReplyWriter::start(buffer, limit, &asked.query.head(), answer.rcode);
+        if answer.authentic && (asked.query.dnssec_ok() || asked.query.flags.authentic_data()) {
+            writer.authentic();
+        }
+        writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl_at(answer, now));
+        let verdict = if answer.rcode == rcode::SERVFAIL { QueryVerdict::Failed } else { QueryVerdict::Allowed };
+        self.record(asked, verdict, answer.rcode);
+        writer.finish(&Extras { ede: answer.ede.map(|code| (code, "")), ..Extras::default() })
+    }
+
+    /// Counts the query, and tells the query log unless the deciding entry says not to.
+    fn record(&self, asked: &Asked<'_>, verdict: QueryVerdict, rcode: u16) {
+        self.0.counters.count(verdict, asked.origin.transport, rcode);
+        if asked.decision.log && self.0.events.is_enabled() {
+            self.0.events.send(QueryEvent::new(
+                asked.origin,
+                asked.client,
+                asked.query.name.name(),
+                asked.query.qtype,
+                rcode,
+                verdict,
+                &asked.decision,
+            ));
+        }
+    }
+}
+
+/// How the TTLs of an answer stand at `now`.
+pub(super) fn ttl_at(answer: &Answer, now: Instant) -> Ttl {
+    if answer.stale {
+        Ttl::Fixed(STALE_TTL_S)
+    } else {
+        let age = now.saturating_duration_since(answer.stored_at).as_secs();
+        Ttl::Aged(u32::try_from(age).unwrap_or(u32::MAX))
+    }
+}
+
+/// The SOA of a negative answer of ours: names nobody can own, and the TTL as the negative TTL
+/// (RFC 2308, section 4).
+fn own_soa(ttl: u32) -> Soa<'static> {
+    Soa {
+        mname: Name::from_lower_wire(b"\x04weir\x07invalid\x00"),
+        rname: Name::from_lower_wire(b"\x0ahostmaster\x04weir\x07invalid\x00"),
+        serial: 1,
+        refresh: 3600,
+        retry: 600,
+        expire: 86_400,
+        minimum: ttl,
+    }
+}
+
+/// A short text on the stack; what does not fit is left out.
+struct Text {
+    octets: [u8; EDE_TEXT_OCTETS_MAX],
+    length: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Text { octets: [0; EDE_TEXT_OCTETS_MAX], length: 0 }
+    }
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.octets[..self.length]).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = text.floor_char_boundary(self.octets.len() - self.length);
+        self.octets[self.length..self.length + fits].copy_from_slice(&text.as_bytes()[..fits]);
+        self.length += fits;
+        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a handler holds: the rows it may see, and the way to change them.
+
+use super::{
+    error::ApiError,
+    filtering::Filtering,
+    scope::{Entered, Scope, View},
+};
+use crate::{
+    auth::Caller,
+    model::Timestamp,
+    policy::Presets,
+    store::{Actor, Batch, CommitError, Record, Revision, Row, Store},
+};
+use serde_json::Value;
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+/// How often a change is decided anew because somebody else was faster.
+const ATTEMPTS_MAX: u32 = 8;
+/// How long a call waits for its change to reach the queries.
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What all calls share.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) filtering: Arc<dyn Filtering>,
+    pub(super) presets: Presets,
+    pub(super) copy_settings: bool,
+    pub(super) address_turn: tokio::sync::Mutex<()>,
+    pub(super) retry_turn: tokio::sync::Mutex<()>,
+}
+
+/// A request that was let in, before its operation looked at it.
+pub struct Arrival {
+    pub(super) shared: Arc<Shared>,
+    pub(super) operation: &'static str,
+    pub(super) caller: Option<Caller>,
+    pub(super) address: IpAddr,
+    pub(super) now: Timestamp,
+    pub(super) if_match: Option<Revision>,
+}
+
+/// A call of an operation within a scope.
+pub struct Call<S> {
+    /// What the path or query named.
+    pub scope: S,
+    /// The rows that are named.
+    pub view: View,
+    /// Everything the caller reaches.
+    pub reach: View,
+    /// Where the request came from.
+    pub address: IpAddr,
+    /// When it came.
+    pub now: Timestamp,
+    actor: Actor,
+    arrival: Arrival,
+}
+
+impl<S: Scope> Call<S> {
+    /// Enters the scope that the fields name.
+    pub(super) fn enter(arrival: Arrival, fields: &Value) -> Result<Self, ApiError> {
+        let Entered { scope, view, reach, actor } = S::enter(&arrival.shared.store, arrival.caller.as_ref(), fields)?;
+        Ok(Call { scope, view, reach, address: arrival.address, now: arrival.now, actor, arrival })
+    }
+}
+
+impl<S> Call<S> {
+    /// The query path.
+    pub fn filtering(&self) -> &dyn Filtering {
+        &*self.arrival.shared.filtering
+    }
+
+    /// The presets of the levels.
+    pub fn presets(&self) -> &Presets {
+        &self.arrival.shared.presets
+    }
+
+    /// Whether new accounts copy the settings above them instead of inheriting them live.
+    pub fn copies_settings(&self) -> bool {
+        self.arrival.shared.copy_settings
+    }
+
+    /// The revision of all rows read from now on, at least.
+    pub fn revision(&self) -> Revision {
+        self.arrival.shared.store.revision()
+    }
+
+    /// An id for a new row.
+    pub fn next_id<R: Record>(&self) -> u32 {
+        self.arrival.shared.store.next_id::<R>()
+    }
+
+    /// The store itself, to seal and unseal secrets. Rows are read through the views.
+    pub fn store(&self) -> &Store {
+        &self.arrival.shared.store
+    }
+
+    /// Fails with 412 if the request has an `If-Match` that is not this row's revision.
+    pub fn check_match<R>(&self, row: &Row<R>) -> Result<(), ApiError> {
+        match self.arrival.if_match {
+            Some(expected) if expected != row.revision => Err(ApiError::precondition_failed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes rows and returns when queries see it.
+    ///
+    /// `decide` reads rows, adds changes to the batch and says what to answer. Where somebody else
+    /// changes what it read before the batch is committed, it decides again, unless the request has
+    /// an `If-Match`; so it must read anew each time and have no effects of its own. An empty
+    /// batch is not committed.
+    pub async fn write<T>(&self, decide: impl FnMut(Batch) -> Result<(Batch, T), ApiError>) -> Result<T, ApiError> {
+        let (revision, answer) = self.write_part(decide).await?;
+        self.published(revision).await?;
+        Ok(answer)
+    }
+
+    /// The same for one of several batches: returns when it is durable, with its revision. The
+    /// handler waits with `published` after the last one.
+    pub async fn write_part<T>(
+        &self,
+        mut decide: impl FnMut(Batch) -> Result<(Batch, T), ApiError>,
+    ) -> Result<(Revision, T), ApiError> {
+        let store = &self.arrival.shared.store;
+        let mut attempt = 1;
+        let mut _turn = None;
+        loop {
+            let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now);
+            let (batch, answer) = decide(batch)?;
+            if batch.is_empty() {
+                return Ok((store.revision(), answer));
+            }
+            match store.commit(batch).await {
+                Ok(revision) => return Ok((revision, answer)),
+                Err(CommitError::Conflict { .. }) if self.arrival.if_match.is_some() => {
+                    return Err(ApiError::precondition_failed());
+                }
+                Err(CommitError::Conflict { .. }) if attempt < ATTEMPTS_MAX => {
+                    attempt += 1;
+                    // Whoever lost once queues: otherwise twenty callers of one object would need twenty rounds.
+                    if _turn.is_none() {
+                        _turn = Some(self.arrival.shared.retry_turn.lock().await);
+                    }
+                    // What was decided by an old snapshot is decided by the next one.
+                    self.published(store.revision()).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Held while address ranges are changed, so that callers queue instead of conflicting.
+    pub async fn address_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.arrival.shared.address_turn.lock().await
+    }
+
+    /// Returns when queries see all changes up to `revision`.
+    pub async fn published(&self, revision: Revision) -> Result<(), ApiError> {
+        let wait = self.arrival.shared.filtering.published(revision);
+        tokio::time::timeout(PUBLISH_PATIENCE, wait).await.map_err(|_| {
+            ApiError::unavailable(
+                "The change is saved, but queries do not see it yet",
+                format!("revision {revision} was not published in time"),
+            )
+        })
+    }
+}

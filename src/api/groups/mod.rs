@@ -1,0 +1,35 @@
+//! The operations, group by group. Each file begins with its rows; what they share stands below.
+//!
+//! The order is the one of the documentation.
+
+mod addresses;
+mod categories;
+mod customers;
+mod domains;
+mod explain;
+mod import;
+mod locations;
+mod msps;
+mod policies;
+mod removal;
+mod try_out;
+
+use super::operation::Operation;
+
+/// Every operation.
+pub fn operations() -> Vec<Operation> {
+    [
+        msps::operations,
+        customers::operations,
+        policies::operations,
+        categories::operations,
+        domains::operations,
+        locations::operations,
+        addresses::operations,
+        try_out::operations,
+        explain::operations,
+    ]
+    .into_iter()
+    .flat_map(|group| group())
+    .collect()
+}

@@ -1,0 +1,164 @@
+//! The API's own accept loop: HTTP/1.1 and HTTP/2, with or without TLS, every wait bounded.
+
+use super::serve::{Api, Connection};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use parking_lot::Mutex;
+use std::{collections::HashMap, convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Connections at once.
+const CONNECTIONS_MAX: usize = 4096;
+/// Connections at once from one address that is not loopback.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 128;
+/// How long a TLS handshake may take.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the head of a request may take, and how long a connection may idle between requests.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long open requests may go on after the cancellation.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// A pause after an accept that failed: too many open files do not go away at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the API on a listener until `cancel`, then lets open requests finish, 10 s at most.
+///
+/// Without `tls` it serves plain HTTP. Certificates change behind the configuration's resolver.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    api: Api,
+    cancel: CancellationToken,
+) -> io::Result<()> {
+    let tracker = TaskTracker::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let per_address = Arc::new(PerAddress::default());
+    loop {
+        let permit = tokio::select! {
+            () = cancel.cancelled() => break,
+            permit = room.clone().acquire_owned() => permit.map_err(io::Error::other)?,
+        };
+        let accepted = tokio::select! {
+            () = cancel.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the API could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let peer = peer.ip().to_canonical();
+        let Some(place) = per_address.enter(peer) else {
+            metrics::counter!("weir_api_connections_refused_total").increment(1);
+            continue;
+        };
+        let (api, cancel, tls) = (api.clone(), cancel.clone(), tls.clone());
+        tracker.spawn(async move {
+            let _held = (permit, place);
+            connection(stream, tls, api, peer, cancel).await;
+        });
+    }
+    tracker.close();
+    // Whoever is not done by then is cut off when the runtime ends.
+    let _ = tokio::time::timeout(DRAIN_PATIENCE, tracker.wait()).await;
+    Ok(())
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    api: Api,
+    peer: IpAddr,
+    cancel: CancellationToken,
+) {
+    // Answers are single writes; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => speak(stream, api, Connection { peer, tls: false }, cancel).await,
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
+                Ok(Ok(stream)) => speak(stream, api, Connection { peer, tls: true }, cancel).await,
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
+            }
+        }
+    }
+}
+
+async fn speak<S>(stream: S, api: Api, connection: Connection, cancel: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
+        let api = api.clone();
+        async move { Ok::<_, Infallible>(api.handle(request, connection).await.map(Full::<Bytes>::new)) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(64)
+        .max_header_list_size(64 * 1024)
+        .keep_alive_interval(HEAD_PATIENCE)
+        .keep_alive_timeout(HANDSHAKE_PATIENCE);
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = cancel.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer = %connection.peer, %error, "connection ended");
+    }
+}
+
+/// Open connections by address.
+#[derive(Default)]
+struct PerAddress(Mutex<HashMap<IpAddr, usize>>);
+
+/// One of them; leaving is dropping it.
+struct Place {
+    table: Arc<PerAddress>,
+    address: IpAddr,
+}
+
+impl PerAddress {
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut open = self.0.lock();
+        let count = open.entry(address).or_insert(0);
+        if *count >= CONNECTIONS_PER_ADDRESS_MAX && !address.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Place { table: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.table.0.lock();
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! What happens once for every request, whatever its operation: size limit, credentials, rate, role,
+//! fields, run, answer, count.
+
+use super::{
+    call::{Arrival, Shared},
+    error::ApiError,
+    fields::{self, Content},
+    filtering::Filtering,
+    groups,
+    limit::{Limit, Rate},
+    openapi,
+    operation::Operation,
+    reply::revision_of_tag,
+    router::{NoRoute, Router},
+};
+use crate::{
+    auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, form},
+    category::Catalogue,
+    model::{Level, Timestamp},
+    policy::Presets,
+    store::Store,
+    telemetry::Metrics,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Where the operations stand.
+pub const BASE: &str = "restapi";
+/// How long a body may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an operation may take.
+const OPERATION_PATIENCE: Duration = Duration::from_secs(120);
+/// Octets of a form that is read before the caller is known, because its signature covers it.
+const UNKNOWN_CALLER_OCTETS_MAX: usize = 1024 * 1024;
+
+/// How the API is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Requests of one key.
+    pub key_rate: Rate,
+    /// Requests of one address (of one /64, for IPv6), before its caller is known. Loopback is not counted.
+    pub address_rate: Rate,
+    /// Whether `/metrics` answers others than loopback.
+    pub metrics_public: bool,
+    /// Octets of the largest body any operation takes.
+    pub body_octets_max: usize,
+    /// Whether new accounts copy the settings above them instead of inheriting them live.
+    pub copy_settings: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            key_rate: Rate { per_second: 500, burst: 1000 },
+            address_rate: Rate { per_second: 500, burst: 2000 },
+            metrics_public: false,
+            body_octets_max: 16 * 1024 * 1024,
+            copy_settings: false,
+        }
+    }
+}
+
+/// What a listener knows about a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// The other end.
+    pub peer: IpAddr,
+    /// Whether it is encrypted: the scheme that signatures cover.
+    pub tls: bool,
+}
+
+/// The management API. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    authenticator: Authenticator,
+    operations: Vec<Operation>,
+    router: Router,
+    by_key: Limit<Credential>,
+    by_address: Limit<IpAddr>,
+    openapi: Bytes,
+    metrics: Option<Metrics>,
+    options: Options,
+    clock: fn() -> Timestamp,
+}
+
+/// The time by the system's clock.
+pub fn system_clock() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_second())
+}
+
+impl Api {
+    /// Puts the API together. `metrics` is what `/metrics` shows; without it there is no such page.
+    pub fn new(
+        store: Store,
+        filtering: Arc<dyn Filtering>,
+        metrics: Option<Metrics>,
+        options: Options,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let catalogue = Catalogue::get();
+        let presets = Presets {
+            low: catalogue.preset(Level::L),
+            moderate: catalogue.preset(Level::M),
+            high: catalogue.preset(Level::H),
+        };
+        let operations = groups::operations();
+        let mut router = Router::default();
+        for (index, operation) in operations.iter().enumerate() {
+            for method in &operation.methods {
+                for path in &operation.paths {
+                    let new = router.add(method.clone(), path, index);
+                    debug_assert!(new, "{method} {path} is declared twice");
+                }
+            }
+        }
+        Api(Arc::new(Inner {
+            openapi: Bytes::from(openapi::document(&operations).to_string()),
+            authenticator: Authenticator::new(store.clone()),
+            shared: Arc::new(Shared {
+                store,
+                filtering,
+                presets,
+                copy_settings: options.copy_settings,
+                address_turn: tokio::sync::Mutex::default(),
+                retry_turn: tokio::sync::Mutex::default(),
+            }),
+            operations,
+            router,
+            by_key: Limit::new(options.key_rate),
+            by_address: Limit::new(options.address_rate),
+            metrics,
+            options,
+            clock,
+        }))
+    }
+
+    /// All operations, in the order of the documentation.
+    pub fn operations(&self) -> &[Operation] {
+        &self.0.operations
+    }
+
+    /// The OpenAPI document.
+    pub fn openapi(&self) -> Bytes {
+        self.0.openapi.clone()
+    }
+
+    /// Answers one request. Never fails: whatever goes wrong is an answer too.
+    pub async fn handle<B>(&self, request: Request<B>, connection: Connection) -> Response<Bytes>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let started = Instant::now();
+        let (head, body) = request.into_parts();
+        let request_id = request_id(&head.headers);
+        let mut operation = None;
+        let outcome = self.answer(&head, body, connection, &mut operation).await;
+        let mut response = outcome.unwrap_or_else(|error| {
+            if let Some(cause) = error.cause() {
+                tracing::error!(request_id, operation, cause, "the operation failed: {}", error.message());
+            }
+            error.into_response()
+        });
+        let operation = operation.unwrap_or("none");
+        let status = response.status().as_u16();
+        let took = started.elapsed();
+        metrics::counter!("weir_api_requests_total", "operation" => operation, "status" => status_label(status))
+            .increment(1);
+        metrics::histogram!("weir_api_request_seconds").record(took.as_secs_f64());
+        tracing::debug!(
+            request_id,
+            method = %head.method,
+            operation,
+            status,
+            took_us = took.as_micros() as u64,
+            peer = %connection.peer,
+            "request answered"
+        );
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Ok(value) = HeaderValue::try_from(request_id) {
+            headers.insert("x-request-id", value);
+        }
+        response
+    }
+
+    async fn answer<B>(
+        &self,
+        head: &request::Parts,
+        body: B,
+        connection: Connection,
+        called: &mut Option<&'static str>,
+    ) -> Result<Response<Bytes>, ApiError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let inner = &*self.0;
+        let address = connection.peer.to_canonical();
+        let path = segments(head.uri.path())?;
+        let reading = matches!(head.method, Method::GET | Method::HEAD);
+        match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["healthz"] if reading => return Ok(page("text/plain; charset=utf-8", Bytes::from_static(b"ok\n"))),
+            ["metrics"] if reading && (inner.options.metrics_public || address.is_loopback()) => {
+                let metrics = inner.metrics.as_ref().ok_or_else(|| ApiError::not_found("page"))?;
+                return Ok(page("text/plain; version=0.0.4; charset=utf-8", Bytes::from(metrics.render())));
+            }
+            [BASE, ..] => {}
+            _ => return Err(ApiError::not_found("page")),
+        }
+        if !address.is_loopback() {
+            inner.by_address.check(&network(address)).map_err(ApiError::too_many_requests)?;
+        }
+        if path[1..] == ["openapi.json"] && reading {
+            return Ok(page("application/json", self.openapi()));
+        }
+
+        let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+        let route = match inner.router.find(method, &path[1..]) {
+            Ok(route) => route,
+            Err(NoRoute::Path) => return Err(ApiError::not_found("operation")),
+            Err(NoRoute::Method(methods)) => return not_this_method(&head.method, methods),
+        };
+        let operation = &inner.operations[route.operation];
+        *called = Some(operation.id);
+
+        let content = Content::of(head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
+        let mut body = Incoming { body: Some(body), headers: &head.headers };
+        let mut read = None;
+        if content == Content::Form && !operation.is_public() {
+            read = Some(body.read(octets_max.min(UNKNOWN_CALLER_OCTETS_MAX)).await?);
+        }
+        let now = (inner.clock)();
+        let caller = if operation.is_public() {
+            None
+        } else {
+            let caller = self.authenticate(head, connection, read.as_deref(), now)?;
+            inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
+            if !operation.admits(caller.role) {
+                return Err(ApiError::forbidden("Your role does not allow this operation"));
+            }
+            Some(caller)
+        };
+        let octets = match read {
+            Some(octets) => octets,
+            None => body.read(octets_max).await?,
+        };
+        let query = fields::of_form(head.uri.query().unwrap_or_default().as_bytes())?;
+        let fields = fields::merge(fields::of_body(&content, octets).await?, query, route.parameters);
+        let arrival = Arrival {
+            shared: inner.shared.clone(),
+            operation: operation.id,
+            caller,
+            address,
+            now,
+            if_match: if_match(&head.headers)?,
+        };
+        run(operation, arrival, fields).await
+    }
+
+    fn authenticate(
+        &self,
+        head: &request::Parts,
+        connection: Connection,
+        form: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<Caller, ApiError> {
+        let text = |name: header::HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(|| text(header::HOST));
+        let request = SignedRequest {
+            method: head.method.as_str(),
+            scheme: if connection.tls { "https" } else { "http" },
+            authority: authority.unwrap_or_default(),
+            path: head.uri.path(),
+            query: head.uri.query(),
+            form,
+            authorization: text(header::AUTHORIZATION),
+        };
+        self.0.authenticator.authenticate(&request, now).map_err(|refusal| match refusal {
+            Refusal::Suspended => ApiError::forbidden("The account is suspended"),
+            Refusal::Busy => ApiError::too_many_requests(60),
+            Refusal::Broken => ApiError::internal("stored credentials cannot be opened"),
+            other => ApiError::unauthorized(sentence(&other.to_string())),
+        })
+    }
+}
+
+/// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a
+/// fault in it is an answer and no more.
+async fn run(operation: &Operation, arrival: Arrival, fields: serde_json::Value) -> Result<Response<Bytes>, ApiError> {
+    let task = tokio::spawn(operation.handler.run(arrival, fields));
+    match tokio::time::timeout(OPERATION_PATIENCE, task).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => Err(ApiError::internal(format!("the operation stopped: {error}"))),
+        Err(_) => Err(ApiError::unavailable("This takes too long; it may still go on", "timed out")),
+    }
+}
+
+/// A body that is read at most once.
+struct Incoming<'a, B> {
+    body: Option<B>,
+    headers: &'a HeaderMap,
+}
+
+impl<B> Incoming<'_, B>
+where
+    B: Body<Data = Bytes> + Send + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    async fn read(&mut self, octets_max: usize) -> Result<Bytes, ApiError> {
+        let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|octets| octets > octets_max as u64) {
+            return Err(ApiError::too_large(octets_max));
+        }
+        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
+        let collected = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, octets_max).collect()).await;
+        let collected = collected.map_err(|_| ApiError::bad_request("The body took too long to arrive"))?;
+        match collected {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::too_large(octets_max)),
+            Err(_) => Err(ApiError::bad_request("The body broke off")),
+        }
+    }
+}
+
+/// The decoded segments of a path, empty ones left out.
+fn segments(path: &str) -> Result<Vec<String>, ApiError> {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    let decoded = segments.map(|segment| form::decode(segment.as_bytes(), false));
+    decoded.collect::<Result<_, _>>().map_err(|error| ApiError::bad_request(error.to_string()))
+}
+
+fn not_this_method(method: &Method, mut methods: Vec<Method>) -> Result<Response<Bytes>, ApiError> {
+    if methods.contains(&Method::GET) {
+        methods.push(Method::HEAD);
+    }
+    methods.push(Method::OPTIONS);
+    let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    if method != Method::OPTIONS {
+        return Err(ApiError::method_not_allowed(allow));
+    }
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().extend(HeaderValue::try_from(allow).ok().map(|value| (header::ALLOW, value)));
+    Ok(response)
+}
+
+fn page(content_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// The revision of `If-Match`; `*` and absence ask for none.
+fn if_match(headers: &HeaderMap) -> Result<Option<crate::store::Revision>, ApiError> {
+    match headers.get(header::IF_MATCH).map(|value| value.to_str()) {
+        None => Ok(None),
+        Some(Ok(text)) if text.trim() == "*" => Ok(None),
+        // A tag that is none of ours matches nothing.
+        Some(text) => Ok(Some(text.ok().and_then(revision_of_tag).ok_or_else(ApiError::precondition_failed)?)),
+    }
+}
+
+/// The caller's request id where it is a plain short word, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    match given.filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_graphic())) {
+        Some(id) => id.to_owned(),
+        None => uuid::Uuid::new_v4().simple().to_string(),
+    }
+}
+
+/// What a rate is counted by: an IPv4 address, or the /64 of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Bounded labels for the metric.
+fn status_label(status: u16) -> &'static str {
+    match status {
+        200..=299 => "2xx",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        409 => "409",
+        429 => "429",
+        300..=499 => "4xx",
+        503 => "503",
+        _ => "5xx",
+    }
+}

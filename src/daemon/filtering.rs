@@ -1,0 +1,54 @@
+//! The query path as the API asks for it.
+
+use crate::{
+    answer::Plane,
+    api::{Explained, Filtering},
+    model::{CategorySet, DomainName},
+    policy::Snapshot,
+    publish::Publisher,
+    store::Revision,
+};
+use futures_util::future::BoxFuture;
+use std::{net::IpAddr, sync::Arc};
+
+/// The plane that serves queries and the publisher that feeds it.
+pub(super) struct QueryPath {
+    pub(super) plane: Plane,
+    pub(super) publisher: Publisher,
+}
+
+impl Filtering for QueryPath {
+    fn published(&self, revision: Revision) -> BoxFuture<'_, ()> {
+        Box::pin(self.publisher.wait_for(revision))
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.plane.snapshot()
+    }
+
+    fn categories(&self, name: &DomainName) -> CategorySet {
+        self.plane.categories().categories(name.as_name()).set
+    }
+
+    fn explain<'a>(
+        &'a self,
+        address: IpAddr,
+        name: &'a DomainName,
+        qtype: u16,
+        resolve: bool,
+    ) -> BoxFuture<'a, Explained> {
+        Box::pin(async move {
+            let explanation = self.plane.explain(address, name, qtype, resolve).await;
+            Explained {
+                customer: self.plane.customer_at(address),
+                blocked: matches!(explanation.verdict, "blocked" | "refused"),
+                categories: explanation.categories.iter().map(ToString::to_string).collect(),
+                details: serde_json::to_value(&explanation).unwrap_or_default(),
+            }
+        })
+    }
+
+    fn dig<'a>(&'a self, name: &'a DomainName, qtype: u16) -> BoxFuture<'a, String> {
+        Box::pin(self.plane.dig(name, qtype))
+    }
+}

@@ -1,0 +1,102 @@
+//! From configuration to what each part takes.
+
+use super::DaemonError;
+use crate::{
+    answer::{LocalZones, UnknownClients},
+    category::Catalogue,
+    config::{self, Config, QueryLog},
+    listen::{Rate, Settings, TcpSettings},
+    model::Level,
+    policy::Presets,
+    querylog, resolve,
+};
+use std::time::Duration;
+
+/// Every how many datagrams over the rate limit one gets an empty truncated reply.
+const SLIP: u32 = 4;
+
+/// Upstreams, cache and zones as the resolver takes them.
+pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, DaemonError> {
+    let upstreams = |texts: &[String]| {
+        texts
+            .iter()
+            .map(|text| text.parse().map_err(|source| DaemonError::Upstream { upstream: text.clone(), source }))
+            .collect::<Result<Vec<resolve::Upstream>, _>>()
+    };
+    let zones = config.resolve.zones.iter();
+    Ok(resolve::Options {
+        upstreams: upstreams(&config.resolve.upstreams)?,
+        zones: zones
+            .map(|zone| Ok((zone.name.clone(), upstreams(&zone.upstreams)?)))
+            .collect::<Result<_, DaemonError>>()?,
+        timeout_ms: u32::try_from(config.resolve.timeout_ms).unwrap_or(u32::MAX),
+        tries: u8::try_from(config.resolve.tries).unwrap_or(u8::MAX),
+        dnssec: config.resolve.dnssec,
+        cache_bytes: usize::try_from(config.cache.size.0).unwrap_or(usize::MAX),
+        ttl_min_s: config.cache.ttl_min_s,
+        ttl_max_s: config.cache.ttl_max_s,
+        negative_ttl_max_s: config.cache.negative_ttl_max_s,
+        stale_max_s: if config.resolve.serve_stale { config.resolve.stale_max_s } else { 0 },
+        ..resolve::Options::default()
+    })
+}
+
+/// The zones answered here, without those that have upstreams of their own.
+pub(super) fn local_zones(config: &Config) -> LocalZones {
+    if !config.dns.local_zones {
+        return LocalZones::none();
+    }
+    let forwarded: Vec<_> = config.resolve.zones.iter().map(|zone| zone.name.clone()).collect();
+    LocalZones::standard(&forwarded)
+}
+
+/// What happens to unknown clients.
+pub(super) fn unknown_clients(config: &Config) -> UnknownClients {
+    match config.dns.unknown_clients {
+        config::UnknownClients::Refuse => UnknownClients::Refuse,
+        config::UnknownClients::Drop => UnknownClients::Drop,
+        config::UnknownClients::Policy(id) => UnknownClients::Policy(id),
+    }
+}
+
+/// The limits of the listeners.
+pub(super) fn listen_settings(config: &Config) -> Settings {
+    let (limit, tcp) = (&config.dns.rate_limit, &config.dns.tcp);
+    Settings {
+        rate: (limit.queries_per_second > 0).then(|| Rate {
+            queries_per_second: limit.queries_per_second,
+            burst: limit.burst,
+            slip: SLIP,
+        }),
+        exempt: limit.exempt.clone(),
+        tcp: TcpSettings {
+            connections_max: tcp.connections_max,
+            connections_per_client_max: tcp.connections_per_client_max,
+            in_flight_max: tcp.in_flight_max,
+            idle: Duration::from_secs(tcp.idle_timeout_s),
+            ..TcpSettings::default()
+        },
+        ..Settings::default()
+    }
+}
+
+/// Where queries are logged, if they are.
+pub(super) fn querylog_options(config: &Config) -> Option<querylog::Options> {
+    let QueryLog { enabled, dir, retention_days } = &config.querylog;
+    let dir = dir.clone().unwrap_or_else(|| config.data.dir.join("querylog"));
+    enabled.then_some(querylog::Options { dir, retention_days: *retention_days })
+}
+
+/// UDP threads: as configured, or one a core.
+pub(super) fn udp_threads(config: &Config) -> usize {
+    match config.dns.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+/// The category sets of the levels.
+pub(super) fn presets() -> Presets {
+    let catalogue = Catalogue::get();
+    Presets { low: catalogue.preset(Level::L), moderate: catalogue.preset(Level::M), high: catalogue.preset(Level::H) }
+}

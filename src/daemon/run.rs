@@ -1,0 +1,326 @@
+//! A daemon's life.
+
+use super::{category, filtering::QueryPath, notify, parts};
+use crate::{
+    answer::{Parts, Plane},
+    api::{self, Api},
+    auth::{self, FirstStart},
+    category::Index,
+    certs::{CertSource, CertStore},
+    config::{ApiTls, Config, Inheritance},
+    jobs,
+    listen::{Bound, Listeners},
+    model::Timestamp,
+    policy::NameKey,
+    publish::Publisher,
+    querylog::QueryLog,
+    resolve::{self, Resolver},
+    rewrite::BlockPage,
+    store::{self, Store},
+    telemetry,
+};
+use arc_swap::ArcSwap;
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long queries on their way may still be answered after SIGTERM.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// User name of the administrator made at the first start.
+const FIRST_ADMIN: &str = "admin@weir.local";
+/// How often gauges that nobody pushes are read.
+const GAUGE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why the daemon did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The first rows could not be made.
+    #[error("the first start failed: {0}")]
+    FirstStart(#[from] auth::FirstStartError),
+    /// There is no category index.
+    #[error(transparent)]
+    Category(#[from] category::CategoryError),
+    /// An upstream cannot be used.
+    #[error("the upstream {upstream:?} cannot be used: {source}")]
+    Upstream {
+        /// As configured.
+        upstream: String,
+        /// Why.
+        source: resolve::UpstreamError,
+    },
+    /// The resolver cannot be built.
+    #[error(transparent)]
+    Resolver(#[from] resolve::ResolveError),
+    /// The API's certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] crate::certs::CertError),
+    /// A socket cannot be had.
+    #[error(transparent)]
+    Bind(#[from] crate::listen::BindError),
+    /// The API's socket cannot be had.
+    #[error("cannot listen on {address} for the API: {source}")]
+    BindApi {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Threads, signals or standard output.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
+    move |source| DaemonError::Io { doing, source }
+}
+
+/// The wall clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. Logging must be set up and the TLS provider installed.
+///
+/// What listens where, and what was loaded in what time, goes to standard output; the last line
+/// is `weir: ready`.
+pub fn run(config: Config) -> Result<(), DaemonError> {
+    let started = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("weir")
+        .build()
+        .map_err(io_error("starting the runtime"))?;
+    let result = runtime.block_on(serve(config, started));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
+    let metrics = config.metrics.enabled.then(telemetry::install_metrics).flatten();
+    let open = {
+        let dir = config.data.dir.clone();
+        move || Store::open(&dir, store::Options::default())
+    };
+    let store =
+        tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(io_error("opening the store"))??;
+    let first = {
+        let (store, dir) = (store.clone(), config.data.dir.clone());
+        tokio::task::spawn_blocking(move || auth::first_start(&store, &dir, FIRST_ADMIN, now()))
+            .await
+            .map_err(io::Error::other)
+            .map_err(io_error("the first start"))??
+    };
+    let index = category::open(&config)?;
+    let index_names = index.len();
+    let categories = Arc::new(ArcSwap::from_pointee(index));
+    let key = NameKey(ahash::RandomState::new().hash_one(0x6e61_6d65));
+    let (publisher, publishing) =
+        Publisher::start(&store, key, parts::presets()).map_err(io_error("starting the publisher"))?;
+    let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
+    let querylog = match parts::querylog_options(&config) {
+        Some(options) => QueryLog::start(options).map_err(io_error("starting the query log"))?,
+        None => QueryLog::disabled(),
+    };
+    let counters = telemetry::QueryCounters::new();
+    if let Some(metrics) = &metrics {
+        metrics.show_queries(counters.clone());
+    }
+    let plane = Plane::new(Parts {
+        snapshot: publisher.snapshot(),
+        categories: categories.clone(),
+        resolver: resolver.clone(),
+        zones: parts::local_zones(&config),
+        counters,
+        events: querylog.sender(),
+        unknown_clients: parts::unknown_clients(&config),
+        block_page: BlockPage::default(),
+    });
+    let certificates = match CertSource::of_api(&config) {
+        Some(source) => Some(CertStore::open(source)?),
+        None => None,
+    };
+
+    // Everything that decides is in place: now the sockets.
+    let (dns, api_listener) = sockets(&config)?;
+    let listeners =
+        Listeners::start(dns, plane.clone(), parts::listen_settings(&config), &tokio::runtime::Handle::current())
+            .map_err(io_error("starting the listeners"))?;
+    let api_address = api_listener.local_addr().map_err(io_error("the API's socket"))?;
+
+    let cancel = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
+    let api = Api::new(store.clone(), Arc::new(path), metrics.clone(), api_options(&config), now);
+    let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
+    tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
+    tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
+    tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
+    tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
+
+    announce(&config, &first, &listeners, api_address, index_names, &publisher, started)
+        .map_err(io_error("writing to standard output"))?;
+    notify::ready();
+
+    wait(&config, &categories, certificates.as_ref()).await?;
+
+    notify::stopping();
+    tracing::info!("stopping: queries and requests on their way are still answered");
+    cancel.cancel();
+    tasks.close();
+    if !listeners.stop(DRAIN_PATIENCE).await {
+        tracing::warn!("some queries were left unanswered");
+    }
+    let _ = tokio::time::timeout(DRAIN_PATIENCE, tasks.wait()).await;
+    resolver.drain().await;
+    querylog.close();
+    store.close();
+    drop(store);
+    let _ = tokio::time::timeout(DRAIN_PATIENCE, tokio::task::spawn_blocking(move || publishing.join())).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The sockets the service manager handed over, or our own.
+fn sockets(config: &Config) -> Result<(Vec<Bound>, TcpListener), DaemonError> {
+    let threads = parts::udp_threads(config);
+    let inherited = Bound::inherited(threads).map_err(io_error("taking over sockets"))?;
+    let (api, mut dns): (Vec<_>, Vec<_>) = inherited
+        .into_iter()
+        .partition(|bound| bound.is_tcp_only() && bound.local_addr().port() == config.api.listen.port());
+    if dns.is_empty() {
+        for address in &config.dns.listen {
+            dns.push(Bound::bind(*address, threads)?);
+        }
+    }
+    let address = config.api.listen;
+    let failed = |source| DaemonError::BindApi { address, source };
+    let listener = match api.into_iter().find_map(Bound::into_tcp) {
+        Some(listener) => listener,
+        None => {
+            let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)
+                .map_err(failed)?;
+            socket.set_reuse_address(true).map_err(failed)?;
+            socket.bind(&address.into()).map_err(failed)?;
+            socket.listen(1024).map_err(failed)?;
+            socket.into()
+        }
+    };
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok((dns, TcpListener::from_std(listener).map_err(failed)?))
+}
+
+fn api_options(config: &Config) -> api::Options {
+    api::Options {
+        metrics_public: config.metrics.public,
+        body_octets_max: usize::try_from(config.api.body_max.0).unwrap_or(usize::MAX),
+        copy_settings: config.policy.inheritance == Inheritance::Copy,
+        ..api::Options::default()
+    }
+}
+
+/// Tells people, and scripts, what listens where and what was loaded.
+fn announce(
+    config: &Config,
+    first: &FirstStart,
+    listeners: &Listeners,
+    api: SocketAddr,
+    names: u64,
+    publisher: &Publisher,
+    started: Instant,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if let FirstStart::Made { credentials } = first {
+        writeln!(out, "weir: first start: the administrator's credentials are in {}", credentials.display())?;
+    }
+    let loaded = publisher.loaded();
+    writeln!(
+        out,
+        "weir: {names} categorised names, {} customers, {} policies, {} list entries, {} address ranges",
+        loaded.customers, loaded.policies, loaded.entries, loaded.ranges
+    )?;
+    for address in listeners.local_addrs() {
+        writeln!(out, "weir: dns udp {address}")?;
+        writeln!(out, "weir: dns tcp {address}")?;
+    }
+    let scheme = if config.api.tls == ApiTls::Off { "http" } else { "https" };
+    writeln!(out, "weir: api {scheme}://{api}/restapi")?;
+    writeln!(out, "weir: ready after {} ms", started.elapsed().as_millis())?;
+    out.flush()
+}
+
+/// Waits for the end; reloads certificate and category file on SIGHUP.
+async fn wait(
+    config: &Config,
+    categories: &ArcSwap<Index>,
+    certificates: Option<&CertStore>,
+) -> Result<(), DaemonError> {
+    let signals = || -> io::Result<_> {
+        Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+    };
+    let (mut terminate, mut interrupt, mut hangup) = signals().map_err(io_error("listening for signals"))?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => {
+                notify::reloading();
+                if let Some(certificates) = certificates {
+                    match certificates.reload() {
+                        Ok(()) => tracing::info!("the certificate was loaded again"),
+                        Err(error) => tracing::error!(%error, "the certificate is refused; the one in use stays"),
+                    }
+                }
+                let config = config.clone();
+                if let Ok(Some(index)) = tokio::task::spawn_blocking(move || category::reload(&config)).await {
+                    tracing::info!(names = index.len(), "the category file was loaded again");
+                    categories.store(Arc::new(index));
+                }
+                notify::ready();
+            }
+        }
+    }
+}
+
+/// Reads what nobody pushes into the gauges, and lets the recorder tidy up.
+async fn gauges(
+    store: Store,
+    publisher: Publisher,
+    categories: Arc<ArcSwap<Index>>,
+    recorder: Option<telemetry::Metrics>,
+    cancel: CancellationToken,
+) {
+    let snapshot = publisher.snapshot();
+    let (mut seen, mut since) = (0, Instant::now());
+    loop {
+        let revision = snapshot.load().revision;
+        if revision != seen {
+            (seen, since) = (revision, Instant::now());
+        }
+        metrics::gauge!("weir_snapshot_age_seconds").set(since.elapsed().as_secs_f64());
+        metrics::gauge!("weir_store_revision").set(store.revision().0 as f64);
+        metrics::gauge!("weir_listed_names").set(categories.load().len() as f64);
+        if let Some(recorder) = &recorder {
+            recorder.run_upkeep();
+        }
+        if cancel.run_until_cancelled(tokio::time::sleep(GAUGE_PAUSE)).await.is_none() {
+            return;
+        }
+    }
+}

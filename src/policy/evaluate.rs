@@ -1,0 +1,262 @@
+//! One question, one policy, one answer.
+
+use super::{CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, own};
+use crate::category::Catalogue;
+use crate::model::{Action, CategorySet, EntryId, ListId, Name, PolicyId};
+use std::sync::Arc;
+
+/// What categories a name has: those of the name and of its parents down to the registrable
+/// domain.
+pub trait Categories {
+    /// The union over the name and its ancestors.
+    fn of(&self, name: Name<'_>) -> CategorySet;
+}
+
+impl Categories for crate::category::Index {
+    #[inline]
+    fn of(&self, name: Name<'_>) -> CategorySet {
+        self.categories(name).set
+    }
+}
+
+/// What is done with a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Resolve it and give the answer.
+    Allow,
+    /// Give the policy's block answer.
+    Block,
+    /// Answer it here.
+    Own(OwnName),
+}
+
+/// Why: the step that decided, with what matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Step 1: one of our own or a special name.
+    OwnName,
+    /// Step 4: an entry of an allow or block list.
+    List {
+        /// The list.
+        list: ListId,
+        /// It is the list of the customer's default policy, which the policy inherits.
+        inherited: bool,
+        /// The entry.
+        entry: EntryId,
+        /// Labels of the matching name, an ancestor of the question's.
+        labels: u8,
+    },
+    /// Step 6: categories.
+    Category {
+        /// The blocked ones among them.
+        blocked: CategorySet,
+        /// All the name has.
+        all: CategorySet,
+    },
+    /// Step 7: the name has no category and the policy does not let such names through.
+    Unclassified,
+    /// Step 10: nothing decided before. The categories the name has come along.
+    Default {
+        /// All the name has.
+        all: CategorySet,
+    },
+}
+
+/// What was decided, by which policy and why. The reply, the log, the block page and `explain`
+/// all speak from this one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What is done.
+    pub verdict: Verdict,
+    /// Why.
+    pub cause: Cause,
+    /// The policy that decided.
+    pub policy: PolicyId,
+    /// Whether the query may be logged and counted.
+    pub log: bool,
+    /// Set where the answer decided, not the question: which target of the answer, first is 0.
+    pub target: Option<u8>,
+}
+
+impl Decision {
+    /// Whether a list let the name through: then the answer is not looked at again.
+    pub fn allowed_by_list(&self) -> bool {
+        self.verdict == Verdict::Allow && matches!(self.cause, Cause::List { .. })
+    }
+
+    /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
+    pub fn step(&self) -> u8 {
+        match self.cause {
+            _ if self.target.is_some() => 9,
+            Cause::OwnName => 1,
+            Cause::List { .. } => 4,
+            Cause::Category { .. } => 6,
+            Cause::Unclassified => 7,
+            Cause::Default { .. } => 10,
+        }
+    }
+}
+
+/// Decides one question. The first step that decides, wins:
+///
+/// 1. **Own names**: DDR (`resolver.arpa`), `localhost`, `onion`, `invalid`, and the canaries where
+///    the policy blocks filter evasion.
+/// 4. **Lists**, from the operator down: the system's global list, the MSP's list, the policy's own
+///    list, then the list of the customer's default policy for each action the policy inherits. The
+///    first list with a match decides. Inside one list the longest matching name wins; an allow and
+///    a block of the same name: allow wins. `subdomains: false` matches the name alone, `true` the
+///    name and everything below it.
+/// 6. **Categories**: the union of the categories of the name and of its parents down to the
+///    registrable domain. Any blocked category blocks. Connectivity checks, time and certificate
+///    status pass.
+/// 7. **Unclassified**: no category at all: blocked where the policy says so.
+/// 9. **Resolve**, then look at the answer: [`evaluate_target`] for each CNAME and DNAME target.
+/// 10. **Allow.**
+///
+/// `suffixes` must be hashed with the snapshot's key. No step allocates.
+pub fn evaluate(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    suffixes: &Suffixes<'_>,
+    categories: &impl Categories,
+    trace: &mut impl Trace,
+) -> Decision {
+    let own = own::own_name(suffixes.name(), policy.blocked);
+    trace.step(|| Step {
+        number: 1,
+        title: "own names",
+        finding: match own {
+            Some(own) => format!("{} is answered here: {own:?}", suffixes.name()),
+            None => "no own or special name".into(),
+        },
+        decided: own.is_some(),
+    });
+    if let Some(own) = own {
+        let verdict = Verdict::Own(own);
+        return Decision { verdict, cause: Cause::OwnName, policy: policy.id, log: true, target: None };
+    }
+    judge(snapshot, policy, suffixes, categories, trace)
+}
+
+/// Decides one name of an answer, a CNAME or DNAME target, by steps 4 to 6. Unclassified targets
+/// pass: step 7 is about what was asked for.
+pub fn evaluate_target(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    target: &Suffixes<'_>,
+    index: u8,
+    categories: &impl Categories,
+    trace: &mut impl Trace,
+) -> Option<Decision> {
+    let mut decision = judge(snapshot, policy, target, categories, trace);
+    decision.target = Some(index);
+    (decision.verdict == Verdict::Block && decision.cause != Cause::Unclassified).then_some(decision)
+}
+
+fn judge(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    suffixes: &Suffixes<'_>,
+    categories: &impl Categories,
+    trace: &mut impl Trace,
+) -> Decision {
+    let decision = |verdict, cause, log| Decision { verdict, cause, policy: policy.id, log, target: None };
+
+    if let Some((list, inherited, found)) = search_lists(snapshot, policy, suffixes, trace) {
+        let verdict = match found.action {
+            Action::Allow => Verdict::Allow,
+            Action::Block => Verdict::Block,
+        };
+        let cause = Cause::List { list, inherited, entry: found.rule.entry, labels: found.labels };
+        return decision(verdict, cause, found.rule.log);
+    }
+
+    let all = categories.of(suffixes.name());
+    let blocked = all.intersection(policy.blocked);
+    let refuse = !blocked.is_empty() || all.is_empty() && !policy.allow_unclassified;
+    let protected = refuse && own::is_protected(suffixes.name());
+    trace.step(|| Step {
+        number: 6,
+        title: "categories",
+        finding: match (all.is_empty(), blocked.is_empty(), protected) {
+            (true, ..) => "the name has no category".into(),
+            (false, true, _) => format!("categories {}, none of them blocked", names(all)),
+            (false, false, false) => format!("categories {}, blocked: {}", names(all), names(blocked)),
+            (false, false, true) => format!("categories {}, but the name is protected", names(all)),
+        },
+        decided: !blocked.is_empty() && !protected,
+    });
+    if !blocked.is_empty() && !protected {
+        return decision(Verdict::Block, Cause::Category { blocked, all }, true);
+    }
+
+    let unclassified = all.is_empty() && !policy.allow_unclassified && !protected;
+    trace.step(|| Step {
+        number: 7,
+        title: "unclassified",
+        finding: match (all.is_empty(), policy.allow_unclassified) {
+            (false, _) => "the name has a category".into(),
+            (true, true) => "the policy lets unclassified names through".into(),
+            (true, false) if protected => "the name is protected".into(),
+            (true, false) => "the policy blocks unclassified names".into(),
+        },
+        decided: unclassified,
+    });
+    if unclassified {
+        return decision(Verdict::Block, Cause::Unclassified, true);
+    }
+    decision(Verdict::Allow, Cause::Default { all }, true)
+}
+
+/// Step 4: the first list with a match.
+fn search_lists(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    suffixes: &Suffixes<'_>,
+    trace: &mut impl Trace,
+) -> Option<(ListId, bool, ListMatch)> {
+    let customer = policy.customer.and_then(|id| snapshot.customers.get(id.0));
+    let msp = customer.and_then(|customer| customer.msp).and_then(|id| Some((id, snapshot.msps.get(id.0)?)));
+    let default = customer
+        .filter(|customer| customer.default_policy != policy.id && (policy.inherit_allow || policy.inherit_block))
+        .and_then(|customer| snapshot.policies.get(customer.default_policy.0));
+
+    let found = None
+        .or_else(|| Some((ListId::System, false, snapshot.system_list.find(suffixes, true, true)?)))
+        .or_else(|| msp.and_then(|(id, msp)| Some((ListId::Msp(id), false, msp.list.find(suffixes, true, true)?))))
+        .or_else(|| Some((ListId::Policy(policy.id), false, policy.list.find(suffixes, true, true)?)))
+        .or_else(|| {
+            let default = default?;
+            let found = default.list.find(suffixes, policy.inherit_allow, policy.inherit_block)?;
+            Some((ListId::Policy(default.id), true, found))
+        });
+    trace.step(|| Step {
+        number: 4,
+        title: "lists",
+        finding: match &found {
+            Some((list, inherited, found)) => format!(
+                "entry {} of {} {} {}{}",
+                found.rule.entry,
+                match list {
+                    ListId::System => "the system's global list".to_owned(),
+                    ListId::Msp(id) => format!("the list of MSP {id}"),
+                    ListId::Policy(id) if *inherited => format!("the inherited list of default policy {id}"),
+                    ListId::Policy(id) => format!("the list of policy {id}"),
+                },
+                match found.action {
+                    Action::Allow => "allows",
+                    Action::Block => "blocks",
+                },
+                suffixes.ancestor(found.labels as usize),
+                if found.rule.subdomains { " and everything below it" } else { "" },
+            ),
+            None => "no list has the name".into(),
+        },
+        decided: found.is_some(),
+    });
+    found
+}
+
+fn names(set: CategorySet) -> String {
+    Catalogue::get().names(set).collect::<Vec<_>>().join(", ")
+}

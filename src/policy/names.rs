@@ -1,0 +1,269 @@
+//! Allow and block lists compiled for lookup: exact names with their rules.
+
+use super::{NameKey, Suffixes};
+use crate::model::{Action, DomainName, EntryId, ListEntry, Name};
+use hashbrown::HashTable;
+use std::sync::Arc;
+
+/// Slots a shard holds on average before the list is spread over twice as many.
+const SHARD_SLOTS: usize = 256;
+
+/// What one entry says about its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The entry.
+    pub entry: EntryId,
+    /// Names below match too.
+    pub subdomains: bool,
+    /// Queries it decides are logged.
+    pub log: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    name: DomainName,
+    allow: Option<Rule>,
+    block: Option<Rule>,
+}
+
+impl Slot {
+    fn rule_mut(&mut self, action: Action) -> &mut Option<Rule> {
+        match action {
+            Action::Allow => &mut self.allow,
+            Action::Block => &mut self.block,
+        }
+    }
+}
+
+/// A match in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListMatch {
+    /// What the list says.
+    pub action: Action,
+    /// The entry that says it.
+    pub rule: Rule,
+    /// Labels of the entry's name: with the question's name this gives the matching name.
+    pub labels: u8,
+}
+
+/// A list of names with their rules. Clones share their shards; a change copies one shard
+/// (about 256 names), whatever the list's length.
+#[derive(Clone, Debug)]
+pub struct NameList {
+    key: NameKey,
+    shards: Vec<Arc<HashTable<Slot>>>,
+    names: usize,
+    /// Bit `n` is set when a name of `n` labels (64 or more: bit 63) was put in since the shards were laid out.
+    depths: u64,
+}
+
+impl NameList {
+    /// An empty list whose hashes start from `key`.
+    pub fn new(key: NameKey) -> Self {
+        NameList { key, shards: Vec::new(), names: 0, depths: 0 }
+    }
+
+    /// Different names in the list.
+    pub fn len(&self) -> usize {
+        self.names
+    }
+
+    /// Whether the list is empty.
+    pub fn is_empty(&self) -> bool {
+        self.names == 0
+    }
+
+    /// The rule for the longest matching name among the actions `allow` and `block` select; for one
+    /// name allow wins. `suffixes` must be hashed with this list's key.
+    pub fn find(&self, suffixes: &Suffixes<'_>, allow: bool, block: bool) -> Option<ListMatch> {
+        if self.names == 0 {
+            return None;
+        }
+        for labels in (0..=suffixes.label_count()).rev() {
+            if self.depths >> labels.min(63) & 1 == 0 {
+                continue;
+            }
+            let Some(slot) = self.slot(suffixes.hash(labels), suffixes.ancestor(labels)) else { continue };
+            let itself = labels == suffixes.label_count();
+            for (selected, action, rule) in [(allow, Action::Allow, slot.allow), (block, Action::Block, slot.block)] {
+                if let Some(rule) = rule.filter(|rule| selected && (itself || rule.subdomains)) {
+                    return Some(ListMatch { action, rule, labels: labels as u8 });
+                }
+            }
+        }
+        None
+    }
+
+    fn slot(&self, hash: u64, name: Name<'_>) -> Option<&Slot> {
+        self.shards[shard_of(hash, self.shards.len())].find(hash, |slot| slot.name.as_name() == name)
+    }
+
+    /// Adds or replaces the entry's rule.
+    pub fn insert(&mut self, entry: &ListEntry) {
+        if self.names >= self.shards.len() * SHARD_SLOTS {
+            self.grow();
+        }
+        let name = entry.domain.as_name();
+        let hash = self.key.hash(name);
+        let rule = Rule { entry: entry.id, subdomains: entry.subdomains, log: entry.log_requests };
+        self.depths |= 1 << name.label_count().min(63);
+        let key = self.key;
+        let shard = shard_of(hash, self.shards.len());
+        let table = Arc::make_mut(&mut self.shards[shard]);
+        match table.find_mut(hash, |slot| slot.name.as_name() == name) {
+            Some(slot) => *slot.rule_mut(entry.action) = Some(rule),
+            None => {
+                let mut slot = Slot { name: entry.domain.clone(), allow: None, block: None };
+                *slot.rule_mut(entry.action) = Some(rule);
+                table.insert_unique(hash, slot, |slot| key.hash(slot.name.as_name()));
+                self.names += 1;
+            }
+        }
+    }
+
+    /// Takes the entry's rule out. An entry that is not there, or whose name and action another
+    /// entry has taken over, leaves the list as it is.
+    pub fn remove(&mut self, entry: &ListEntry) {
+        if self.names == 0 {
+            return;
+        }
+        let name = entry.domain.as_name();
+        let hash = self.key.hash(name);
+        let shard = shard_of(hash, self.shards.len());
+        let table = Arc::make_mut(&mut self.shards[shard]);
+        let Ok(mut found) = table.find_entry(hash, |slot| slot.name.as_name() == name) else { return };
+        let rule = found.get_mut().rule_mut(entry.action);
+        if rule.is_some_and(|rule| rule.entry == entry.id) {
+            *rule = None;
+        }
+        if found.get().allow.is_none() && found.get().block.is_none() {
+            found.remove();
+            self.names -= 1;
+        }
+    }
+
+    fn grow(&mut self) {
+        let shards = (self.shards.len() * 2).max(1);
+        let mut tables: Vec<HashTable<Slot>> = (0..shards).map(|_| HashTable::new()).collect();
+        let key = self.key;
+        for slot in self.shards.iter().flat_map(|shard| shard.iter()) {
+            let hash = key.hash(slot.name.as_name());
+            tables[shard_of(hash, shards)].insert_unique(hash, slot.clone(), |slot| key.hash(slot.name.as_name()));
+        }
+        self.shards = tables.into_iter().map(Arc::new).collect();
+    }
+}
+
+/// The table within a shard uses the low bits and the top seven; the shard is chosen by the middle.
+fn shard_of(hash: u64, shards: usize) -> usize {
+    (hash >> 32) as usize & (shards - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Account, ListId, Timestamp};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const KEY: NameKey = NameKey(11);
+
+    fn entry(id: u32, action: Action, domain: &str, subdomains: bool) -> ListEntry {
+        ListEntry {
+            id: EntryId(id),
+            owner: Account::System,
+            list: ListId::System,
+            action,
+            domain: DomainName::from_text(domain).expect("valid"),
+            subdomains,
+            log_requests: true,
+            comment: String::new(),
+            created: Timestamp(0),
+        }
+    }
+
+    fn find(list: &NameList, name: &str) -> Option<(Action, u32)> {
+        let name = DomainName::from_text(name).expect("valid");
+        list.find(&Suffixes::new(name.as_name(), KEY), true, true).map(|m| (m.action, m.rule.entry.0))
+    }
+
+    #[test]
+    fn the_longest_matching_name_wins_and_allow_wins_on_equal_names() {
+        let mut list = NameList::new(KEY);
+        for (id, action, domain, subdomains) in [
+            (1, Action::Block, "example.com", true),
+            (2, Action::Allow, "www.example.com", false),
+            (3, Action::Block, "both.test", true),
+            (4, Action::Allow, "both.test", false),
+            (5, Action::Block, "exact.test", false),
+        ] {
+            list.insert(&entry(id, action, domain, subdomains));
+        }
+        for (name, expected) in [
+            ("example.com", Some((Action::Block, 1))),
+            ("a.b.example.com", Some((Action::Block, 1))),
+            ("www.example.com", Some((Action::Allow, 2))),
+            ("a.www.example.com", Some((Action::Block, 1))),
+            ("both.test", Some((Action::Allow, 4))),
+            ("sub.both.test", Some((Action::Block, 3))),
+            ("exact.test", Some((Action::Block, 5))),
+            ("sub.exact.test", None),
+            ("badexample.com", None),
+            ("com", None),
+        ] {
+            assert_eq!(find(&list, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_entry_for_the_root_matches_everything_when_it_covers_subdomains() {
+        let mut list = NameList::new(KEY);
+        list.insert(&entry(1, Action::Block, ".", true));
+        assert_eq!(find(&list, "anything.test"), Some((Action::Block, 1)));
+    }
+
+    #[test]
+    fn actions_that_are_not_asked_for_do_not_match() {
+        let mut list = NameList::new(KEY);
+        list.insert(&entry(1, Action::Block, "example.com", true));
+        let name = DomainName::from_text("example.com").expect("valid");
+        let suffixes = Suffixes::new(name.as_name(), KEY);
+        assert!(list.find(&suffixes, true, false).is_none());
+        assert!(list.find(&suffixes, false, true).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_agrees_with_a_map_through_inserts_removes_and_clones(
+            steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), 0u32..600), 0..1500)
+        ) {
+            let mut list = NameList::new(KEY);
+            let mut model: BTreeMap<(u32, bool), ListEntry> = BTreeMap::new();
+            let mut kept: Option<(NameList, usize)> = None;
+            for (step, &(insert, allow, subdomains, number)) in steps.iter().enumerate() {
+                let action = if allow { Action::Allow } else { Action::Block };
+                let new = entry(number * 2 + u32::from(allow) + 1, action, &format!("n{number}.test"), subdomains);
+                if insert {
+                    list.insert(&new);
+                    model.insert((number, allow), new);
+                } else {
+                    list.remove(&new);
+                    model.remove(&(number, allow));
+                }
+                if step == steps.len() / 2 {
+                    kept = Some((list.clone(), list.len()));
+                }
+            }
+            let names: std::collections::BTreeSet<u32> = model.keys().map(|k| k.0).collect();
+            prop_assert_eq!(list.len(), names.len());
+            for number in 0..600 {
+                let expected = [true, false].iter().find_map(|&allow| model.get(&(number, allow))).map(|e| (e.action, e.id.0));
+                prop_assert_eq!(find(&list, &format!("n{number}.test")), expected);
+            }
+            if let Some((clone, len)) = kept {
+                prop_assert_eq!(clone.len(), len);
+                prop_assert_eq!(clone.shards.iter().map(|s| s.len()).sum::<usize>(), len);
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Names that are answered here whatever the lists say, and names no category may take away.
+
+use crate::model::{CategoryId, CategorySet, Name};
+
+/// Filter evasion: proxies, VPNs, public encrypted DNS (categories.toml, id 11). A policy that
+/// blocks it wants the signals below sent.
+pub const ANONYMIZER: CategoryId = match CategoryId::new(11) {
+    Some(id) => id,
+    None => unreachable!(),
+};
+
+/// How an own or special name is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnName {
+    /// NODATA: `resolver.arpa` and below (RFC 9462, section 6.4: never forwarded).
+    NoData,
+    /// NXDOMAIN: browsers' and devices' canaries, where the policy blocks filter evasion.
+    Canary,
+    /// Loopback addresses: `localhost` and below (RFC 6761, section 6.3).
+    Loopback,
+    /// NXDOMAIN: `onion` (RFC 7686, section 2) and `invalid` (RFC 6761, section 6.4).
+    NeverExists,
+}
+
+/// Names below and at which the answer is ours.
+const SPECIAL: [(&[u8], OwnName); 4] = [
+    (b"\x08resolver\x04arpa\x00", OwnName::NoData),
+    (b"\x09localhost\x00", OwnName::Loopback),
+    (b"\x05onion\x00", OwnName::NeverExists),
+    (b"\x07invalid\x00", OwnName::NeverExists),
+];
+
+/// Names whose NXDOMAIN tells a program that this network filters: Firefox's DoH, iCloud Private
+/// Relay, Chrome's prefetch proxy.
+const CANARIES: [&[u8]; 5] = [
+    b"\x13use-application-dns\x03net\x00",
+    b"\x04mask\x06icloud\x03com\x00",
+    b"\x07mask-h2\x06icloud\x03com\x00",
+    b"\x0bmask-canary\x06icloud\x03com\x00",
+    b"\x10dns-tunnel-check\x09googlezip\x03net\x00",
+];
+
+/// The answer of ours for `name` under a policy that blocks `blocked`, if it is one of ours.
+pub fn own_name(name: Name<'_>, blocked: CategorySet) -> Option<OwnName> {
+    let wire = name.as_wire();
+    for (special, own) in SPECIAL {
+        if wire.ends_with(special) && name.is_at_or_below(Name::from_lower_wire(special)) {
+            return Some(own);
+        }
+    }
+    (CANARIES.contains(&wire) && blocked.contains(ANONYMIZER)).then_some(OwnName::Canary)
+}
+
+/// Hosts a network needs to notice that it is a network: connectivity checks, time, certificate
+/// status. Names at or below them pass whatever their categories; an explicit list entry still
+/// blocks them.
+const PROTECTED: [&str; 34] = [
+    "captive.apple.com",
+    "connectivity-check.ubuntu.com",
+    "connectivitycheck.android.com",
+    "connectivitycheck.gstatic.com",
+    "connectivitycheck.platform.hicloud.com",
+    "crl.microsoft.com",
+    "crl.pki.goog",
+    "crl3.digicert.com",
+    "crl4.digicert.com",
+    "c.lencr.org",
+    "detectportal.firefox.com",
+    "dns.msftncsi.com",
+    "fedoraproject.org",
+    "i.lencr.org",
+    "msftconnecttest.com",
+    "msftncsi.com",
+    "network-test.debian.org",
+    "networkcheck.kde.org",
+    "nmcheck.gnome.org",
+    "o.lencr.org",
+    "o.pki.goog",
+    "ocsp.apple.com",
+    "ocsp.digicert.com",
+    "ocsp.globalsign.com",
+    "ocsp.pki.goog",
+    "ocsp.sectigo.com",
+    "ocsp.usertrust.com",
+    "ocsp2.apple.com",
+    "oneocsp.microsoft.com",
+    "pool.ntp.org",
+    "time.apple.com",
+    "time.cloudflare.com",
+    "time.google.com",
+    "time.windows.com",
+];
+
+/// Whether categories may not block `name`. Called only once a category would.
+pub fn is_protected(name: Name<'_>) -> bool {
+    name.ancestors().any(|ancestor| {
+        let labels = ancestor.label_count();
+        (2..=4).contains(&labels) && PROTECTED.iter().any(|protected| equals(ancestor, protected))
+    })
+}
+
+fn equals(name: Name<'_>, text: &str) -> bool {
+    name.as_wire().len() == text.len() + 2 && name.labels().eq(text.split('.').map(str::as_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DomainName;
+
+    fn own(name: &str, blocked: CategorySet) -> Option<OwnName> {
+        own_name(DomainName::from_text(name).expect("valid").as_name(), blocked)
+    }
+
+    #[test]
+    fn special_names_are_ours_at_and_below_label_boundaries() {
+        for (name, expected) in [
+            ("_dns.resolver.arpa", Some(OwnName::NoData)),
+            ("resolver.arpa", Some(OwnName::NoData)),
+            ("xresolver.arpa", None),
+            ("localhost", Some(OwnName::Loopback)),
+            ("a.localhost", Some(OwnName::Loopback)),
+            ("localhost.example", None),
+            ("abc.onion", Some(OwnName::NeverExists)),
+            ("in-addr.arpa", None),
+        ] {
+            assert_eq!(own(name, CategorySet::EMPTY), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn canaries_speak_only_where_evasion_is_blocked() {
+        let blocked = CategorySet::EMPTY.with(ANONYMIZER);
+        for name in
+            ["use-application-dns.net", "mask.icloud.com", "mask-h2.icloud.com", "dns-tunnel-check.googlezip.net"]
+        {
+            assert_eq!(own(name, blocked), Some(OwnName::Canary), "{name}");
+            assert_eq!(own(name, CategorySet::EMPTY), None, "{name}");
+        }
+        assert_eq!(own("www.icloud.com", blocked), None);
+    }
+
+    #[test]
+    fn connectivity_checks_are_protected() {
+        for (name, protected) in [
+            ("www.msftconnecttest.com", true),
+            ("0.pool.ntp.org", true),
+            ("r3.o.lencr.org", true),
+            ("apple.com", false),
+            ("com", false),
+            ("notpool.ntp.org", false),
+        ] {
+            assert_eq!(is_protected(DomainName::from_text(name).expect("valid").as_name()), protected, "{name}");
+        }
+    }
+}

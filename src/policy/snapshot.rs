@@ -1,0 +1,194 @@
+//! What the query path reads: everything that decides, at one revision of the store.
+
+use super::{EffectiveSettings, NameKey, NameList, Slab};
+use crate::{
+    identify::{Client, Evidence, Identified, PrefixTable},
+    model::{BlockAnswer, CategorySet, CustomerId, LocationId, MspId, PolicyId, SafeSearch},
+};
+use std::{net::IpAddr, sync::Arc};
+
+/// A provider as the query path sees it.
+#[derive(Clone, Debug)]
+pub struct CompiledMsp {
+    /// Its name.
+    pub name: String,
+    /// The list ahead of its customers' own.
+    pub list: NameList,
+}
+
+/// A customer as the query path sees it.
+#[derive(Clone, Debug)]
+pub struct CompiledCustomer {
+    /// Its name.
+    pub name: String,
+    /// The provider above it.
+    pub msp: Option<MspId>,
+    /// Its default policy.
+    pub default_policy: PolicyId,
+    /// Suspended customers are refused.
+    pub suspended: bool,
+}
+
+/// A policy with everything it inherits filled in.
+#[derive(Clone, Debug)]
+pub struct CompiledPolicy {
+    /// Its id.
+    pub id: PolicyId,
+    /// Its name, for EDE texts and traces.
+    pub name: String,
+    /// Whose it is; `None` for the defaults of the system and of MSPs.
+    pub customer: Option<CustomerId>,
+    /// Blocked categories.
+    pub blocked: CategorySet,
+    /// Names without a category pass.
+    pub allow_unclassified: bool,
+    /// Search engines.
+    pub safe_search: SafeSearch,
+    /// The customer's default allow list applies too.
+    pub inherit_allow: bool,
+    /// The customer's default block list applies too.
+    pub inherit_block: bool,
+    /// How a block looks.
+    pub block_answer: BlockAnswer,
+    /// TTL of blocked answers, seconds.
+    pub block_ttl_s: u32,
+    /// Blocked answers carry the reason as EDE text.
+    pub block_text: bool,
+    /// The policy's own list.
+    pub list: NameList,
+}
+
+impl CompiledPolicy {
+    /// Puts a policy together.
+    pub fn new(
+        id: PolicyId,
+        name: &str,
+        customer: Option<CustomerId>,
+        settings: &EffectiveSettings,
+        list: NameList,
+    ) -> Self {
+        CompiledPolicy {
+            id,
+            name: name.to_owned(),
+            customer,
+            blocked: settings.blocked,
+            allow_unclassified: settings.allow_unclassified,
+            safe_search: settings.safe_search,
+            inherit_allow: settings.inherit_default_allow_list,
+            inherit_block: settings.inherit_default_block_list,
+            block_answer: settings.block_answer,
+            block_ttl_s: settings.block_ttl_s,
+            block_text: settings.block_text,
+            list,
+        }
+    }
+}
+
+/// A location as the query path sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledLocation {
+    /// Its name, for traces.
+    pub name: String,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// Its own policy, if any.
+    pub policy: Option<PolicyId>,
+}
+
+/// An internal user with the policy that is closest to the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledUser {
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// The policy set on the user.
+    pub own: Option<PolicyId>,
+    /// The policy of the enabled group with the highest weight.
+    pub group: Option<PolicyId>,
+}
+
+/// A device with its policy and user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledDevice {
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// The policy set on the device.
+    pub policy: Option<PolicyId>,
+}
+
+/// Everything that decides. Immutable; a change makes another one that shares nearly all of it.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The store's revision it was made from.
+    pub revision: u64,
+    /// What name hashes start from.
+    pub key: NameKey,
+    /// The list ahead of all others.
+    pub system_list: NameList,
+    /// Providers by id.
+    pub msps: Slab<CompiledMsp>,
+    /// Customers by id.
+    pub customers: Slab<CompiledCustomer>,
+    /// Policies by id.
+    pub policies: Slab<CompiledPolicy>,
+    /// Locations by id.
+    pub locations: Slab<CompiledLocation>,
+    /// Internal users by id.
+    pub users: Slab<CompiledUser>,
+    /// Devices by id.
+    pub devices: Slab<CompiledDevice>,
+    /// Address ranges of locations.
+    pub ranges: Arc<PrefixTable<LocationId>>,
+    /// Entries of all lists together.
+    pub entries: usize,
+}
+
+impl Snapshot {
+    /// A snapshot that knows nobody.
+    pub fn empty(key: NameKey) -> Self {
+        Snapshot {
+            revision: 0,
+            key,
+            system_list: NameList::new(key),
+            msps: Slab::default(),
+            customers: Slab::default(),
+            policies: Slab::default(),
+            locations: Slab::default(),
+            users: Slab::default(),
+            devices: Slab::default(),
+            ranges: Arc::default(),
+            entries: 0,
+        }
+    }
+
+    /// Who asks from this address (decision order, section 1).
+    pub fn identify(&self, address: IpAddr) -> Identified {
+        match self.ranges.longest_match(address) {
+            Some((range, &location)) => match self.locations.get(location.0) {
+                Some(compiled) => Identified::Known(Client {
+                    customer: compiled.customer,
+                    location: Some(location),
+                    device: None,
+                    user: None,
+                    policy: None,
+                    evidence: Evidence::SourceAddress { address, range },
+                }),
+                None => Identified::Unknown,
+            },
+            None => Identified::Unknown,
+        }
+    }
+
+    /// The client that `unknown_clients = { policy = id }` stands for; `None` when the policy does
+    /// not exist or is no customer's.
+    pub fn unknown_as(&self, address: IpAddr, policy: PolicyId) -> Option<Client> {
+        let customer = self.policies.get(policy.0)?.customer?;
+        Some(Client {
+            customer,
+            location: None,
+            device: None,
+            user: None,
+            policy: Some(policy),
+            evidence: Evidence::UnknownClients { address },
+        })
+    }
+}

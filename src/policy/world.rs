@@ -1,0 +1,425 @@
+//! Rows as they change, and the next snapshot kept ready.
+
+use super::{
+    CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, NameKey, NameList,
+    Presets, Snapshot, effective,
+};
+use crate::model::{
+    Account, Address, Customer, CustomerId, Device, Group, GroupId, InternalUser, InternalUserId, ListEntry, ListId,
+    Location, Msp, MspId, Policy, PolicyId, PolicySettings,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+/// A row that bears on decisions.
+#[derive(Clone, Debug)]
+pub enum Row {
+    /// A provider.
+    Msp(Msp),
+    /// A customer.
+    Customer(Customer),
+    /// A policy.
+    Policy(Policy),
+    /// A list entry.
+    Entry(ListEntry),
+    /// A location.
+    Location(Location),
+    /// An address range of a location.
+    Address(Address),
+    /// A group of internal users.
+    Group(Group),
+    /// An internal user.
+    User(InternalUser),
+    /// A device.
+    Device(Device),
+}
+
+#[derive(Clone, Debug)]
+struct PolicyRow {
+    owner: Account,
+    is_default: bool,
+    name: String,
+    settings: PolicySettings,
+}
+
+#[derive(Clone, Debug)]
+struct GroupRow {
+    customer: CustomerId,
+    policy: Option<PolicyId>,
+    disabled: bool,
+    weight: u32,
+}
+
+#[derive(Clone, Debug)]
+struct UserRow {
+    customer: CustomerId,
+    policy: Option<PolicyId>,
+    groups: Vec<GroupId>,
+}
+
+/// What must be compiled again before the next snapshot.
+#[derive(Default)]
+struct Dirty {
+    msps: HashSet<MspId>,
+    customers: HashSet<CustomerId>,
+    policies: HashSet<PolicyId>,
+    users: HashSet<InternalUserId>,
+    all_policies: bool,
+}
+
+/// The rows behind a snapshot, as far as they are needed to make the next one.
+///
+/// [`upsert`](Self::upsert) and [`remove`](Self::remove) note what a change touches;
+/// [`snapshot`](Self::snapshot) compiles just that. Rows of one batch may come in any order. A row
+/// whose owner is missing decides nothing until the owner comes.
+pub struct World {
+    presets: Presets,
+    snapshot: Snapshot,
+    policies: HashMap<PolicyId, PolicyRow>,
+    policies_of: HashMap<Account, BTreeSet<PolicyId>>,
+    customers: HashMap<CustomerId, (String, Option<MspId>, bool)>,
+    customers_of: HashMap<MspId, BTreeSet<CustomerId>>,
+    groups: HashMap<GroupId, GroupRow>,
+    users: HashMap<InternalUserId, UserRow>,
+    users_of: HashMap<GroupId, BTreeSet<InternalUserId>>,
+    lists: HashMap<ListId, NameList>,
+    dirty: Dirty,
+}
+
+impl World {
+    /// A world without rows. `presets` are the category sets of the levels.
+    pub fn new(key: NameKey, presets: Presets) -> Self {
+        World {
+            presets,
+            snapshot: Snapshot::empty(key),
+            policies: HashMap::new(),
+            policies_of: HashMap::new(),
+            customers: HashMap::new(),
+            customers_of: HashMap::new(),
+            groups: HashMap::new(),
+            users: HashMap::new(),
+            users_of: HashMap::new(),
+            lists: HashMap::new(),
+            dirty: Dirty::default(),
+        }
+    }
+
+    /// Takes the presets of another catalogue: every policy is compiled again.
+    pub fn set_presets(&mut self, presets: Presets) {
+        self.presets = presets;
+        self.dirty.all_policies = true;
+    }
+
+    /// Takes a new or changed row; `before` is the row it replaces.
+    pub fn upsert(&mut self, before: Option<&Row>, row: &Row) {
+        match row {
+            Row::Entry(entry) => {
+                if let Some(Row::Entry(old)) = before {
+                    self.list(old.list).remove(old);
+                    self.snapshot.entries -= 1;
+                    self.touch_list(old.list);
+                }
+                self.list(entry.list).insert(entry);
+                self.snapshot.entries += 1;
+                self.touch_list(entry.list);
+            }
+            Row::Address(address) => {
+                if let Some(Row::Address(old)) = before {
+                    self.remove_address(old);
+                }
+                Arc::make_mut(&mut self.snapshot.ranges).insert(address.net, address.location);
+            }
+            Row::Location(location) => {
+                let compiled = CompiledLocation {
+                    name: location.name.clone(),
+                    customer: location.customer,
+                    policy: location.policy,
+                };
+                self.snapshot.locations.set(location.id.0, Some(Arc::new(compiled)));
+            }
+            Row::Policy(policy) => {
+                if let Some(Row::Policy(old)) = before
+                    && old.owner != policy.owner
+                {
+                    self.policies_of.entry(old.owner).or_default().remove(&old.id);
+                }
+                self.policies_of.entry(policy.owner).or_default().insert(policy.id);
+                self.policies.insert(
+                    policy.id,
+                    PolicyRow {
+                        owner: policy.owner,
+                        is_default: policy.is_default,
+                        name: policy.name.clone(),
+                        settings: policy.settings.clone(),
+                    },
+                );
+                self.touch_policy(policy.id, policy.owner, policy.is_default);
+            }
+            Row::Customer(customer) => {
+                if let Some(Row::Customer(old)) = before
+                    && let Some(msp) = old.msp
+                {
+                    self.customers_of.entry(msp).or_default().remove(&old.id);
+                }
+                if let Some(msp) = customer.msp {
+                    self.customers_of.entry(msp).or_default().insert(customer.id);
+                }
+                let moved = self
+                    .customers
+                    .insert(customer.id, (customer.name.clone(), customer.msp, customer.suspended))
+                    .is_none_or(|(_, msp, _)| msp != customer.msp);
+                self.dirty.customers.insert(customer.id);
+                if moved {
+                    self.touch_policies_of(Account::Customer(customer.id));
+                }
+            }
+            Row::Msp(msp) => {
+                let list = self.list(ListId::Msp(msp.id)).clone();
+                self.snapshot.msps.set(msp.id.0, Some(Arc::new(CompiledMsp { name: msp.name.clone(), list })));
+            }
+            Row::Group(group) => {
+                self.groups.insert(
+                    group.id,
+                    GroupRow {
+                        customer: group.customer,
+                        policy: group.policy,
+                        disabled: group.disabled,
+                        weight: group.weight,
+                    },
+                );
+                self.touch_users_of(group.id);
+            }
+            Row::User(user) => {
+                if let Some(old) = self.users.get(&user.id) {
+                    for group in &old.groups {
+                        self.users_of.entry(*group).or_default().remove(&user.id);
+                    }
+                }
+                for group in &user.groups {
+                    self.users_of.entry(*group).or_default().insert(user.id);
+                }
+                let row = UserRow { customer: user.customer, policy: user.policy, groups: user.groups.clone() };
+                self.users.insert(user.id, row);
+                self.dirty.users.insert(user.id);
+            }
+            Row::Device(device) => {
+                let compiled = CompiledDevice { customer: device.customer, policy: device.policy };
+                self.snapshot.devices.set(device.id.0, Some(Arc::new(compiled)));
+            }
+        }
+    }
+
+    /// Takes a row out.
+    pub fn remove(&mut self, row: &Row) {
+        match row {
+            Row::Entry(entry) => {
+                self.list(entry.list).remove(entry);
+                self.snapshot.entries -= 1;
+                self.touch_list(entry.list);
+            }
+            Row::Address(address) => self.remove_address(address),
+            Row::Location(location) => self.snapshot.locations.set(location.id.0, None),
+            Row::Policy(policy) => {
+                self.policies.remove(&policy.id);
+                if let Some(siblings) = self.policies_of.get_mut(&policy.owner) {
+                    siblings.remove(&policy.id);
+                    if siblings.is_empty() {
+                        self.policies_of.remove(&policy.owner);
+                    }
+                }
+                self.touch_policy(policy.id, policy.owner, policy.is_default);
+            }
+            Row::Customer(customer) => {
+                self.customers.remove(&customer.id);
+                if let Some(msp) = customer.msp {
+                    self.customers_of.entry(msp).or_default().remove(&customer.id);
+                }
+                self.dirty.customers.insert(customer.id);
+            }
+            Row::Msp(msp) => {
+                self.snapshot.msps.set(msp.id.0, None);
+                self.lists.remove(&ListId::Msp(msp.id));
+                self.customers_of.remove(&msp.id);
+            }
+            Row::Group(group) => {
+                self.groups.remove(&group.id);
+                self.touch_users_of(group.id);
+            }
+            Row::User(user) => {
+                if let Some(old) = self.users.remove(&user.id) {
+                    for group in &old.groups {
+                        self.users_of.entry(*group).or_default().remove(&user.id);
+                    }
+                }
+                self.dirty.users.insert(user.id);
+            }
+            Row::Device(device) => self.snapshot.devices.set(device.id.0, None),
+        }
+    }
+
+    /// Compiles what was touched and gives a snapshot of `revision`.
+    pub fn snapshot(&mut self, revision: u64) -> Arc<Snapshot> {
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.all_policies {
+            for id in self.policies.keys().copied().collect::<Vec<_>>() {
+                self.compile_policy(id);
+            }
+        }
+        for id in dirty.policies {
+            if !(dirty.all_policies && self.policies.contains_key(&id)) {
+                self.compile_policy(id);
+            }
+        }
+        for id in dirty.customers {
+            self.compile_customer(id);
+        }
+        for id in dirty.msps {
+            if let (Some(msp), Some(list)) = (self.snapshot.msps.get(id.0), self.lists.get(&ListId::Msp(id))) {
+                let compiled = CompiledMsp { name: msp.name.clone(), list: list.clone() };
+                self.snapshot.msps.set(id.0, Some(Arc::new(compiled)));
+            }
+        }
+        for id in dirty.users {
+            self.compile_user(id);
+        }
+        if let Some(list) = self.lists.get(&ListId::System) {
+            self.snapshot.system_list = list.clone();
+        }
+        self.snapshot.revision = revision;
+        Arc::new(self.snapshot.clone())
+    }
+
+    /// The policies a policy inherits from, itself first (see [`effective`]).
+    fn chain(&self, id: PolicyId) -> Vec<&PolicySettings> {
+        let Some(policy) = self.policies.get(&id) else { return Vec::new() };
+        let mut chain = vec![&policy.settings];
+        let mut above = Vec::with_capacity(3);
+        if let Account::Customer(customer) = policy.owner {
+            above.push(policy.owner);
+            if let Some((_, Some(msp), _)) = self.customers.get(&customer) {
+                above.push(Account::Msp(*msp));
+            }
+        } else {
+            above.push(policy.owner);
+        }
+        above.push(Account::System);
+        above.dedup();
+        for account in above {
+            if let Some(default) = self.default_of(account)
+                && default != id
+                && let Some(policy) = self.policies.get(&default)
+            {
+                chain.push(&policy.settings);
+            }
+        }
+        chain
+    }
+
+    fn default_of(&self, account: Account) -> Option<PolicyId> {
+        let policies = self.policies_of.get(&account)?;
+        policies.iter().copied().find(|id| self.policies.get(id).is_some_and(|policy| policy.is_default))
+    }
+
+    fn compile_policy(&mut self, id: PolicyId) {
+        let Some(policy) = self.policies.get(&id) else {
+            self.snapshot.policies.set(id.0, None);
+            // Entries may come before their policy, or go after it.
+            if self.lists.get(&ListId::Policy(id)).is_some_and(NameList::is_empty) {
+                self.lists.remove(&ListId::Policy(id));
+            }
+            return;
+        };
+        let settings = effective(&self.chain(id), &self.presets);
+        let customer = match policy.owner {
+            Account::Customer(customer) => Some(customer),
+            _ => None,
+        };
+        let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
+        let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list);
+        if policy.is_default
+            && let Some(customer) = customer
+        {
+            self.dirty.customers.remove(&customer);
+            self.compile_customer(customer);
+        }
+        self.snapshot.policies.set(id.0, Some(Arc::new(compiled)));
+    }
+
+    fn compile_customer(&mut self, id: CustomerId) {
+        let compiled = self.customers.get(&id).and_then(|(name, msp, suspended)| {
+            let default_policy = self.default_of(Account::Customer(id))?;
+            Some(Arc::new(CompiledCustomer { name: name.clone(), msp: *msp, default_policy, suspended: *suspended }))
+        });
+        self.snapshot.customers.set(id.0, compiled);
+    }
+
+    fn compile_user(&mut self, id: InternalUserId) {
+        let compiled = self.users.get(&id).map(|user| {
+            let enabled = user.groups.iter().filter_map(|group| Some((*group, self.groups.get(group)?)));
+            let ranked: BTreeMap<_, _> = enabled
+                .filter(|(_, group)| !group.disabled && group.customer == user.customer && group.policy.is_some())
+                .map(|(id, group)| ((std::cmp::Reverse(group.weight), id), group.policy))
+                .collect();
+            let group = ranked.into_values().next().flatten();
+            Arc::new(CompiledUser { customer: user.customer, own: user.policy, group })
+        });
+        self.snapshot.users.set(id.0, compiled);
+    }
+
+    fn list(&mut self, id: ListId) -> &mut NameList {
+        let key = self.snapshot.key;
+        self.lists.entry(id).or_insert_with(|| NameList::new(key))
+    }
+
+    fn remove_address(&mut self, address: &Address) {
+        // Another location may have taken the range over within the same batch.
+        if self.snapshot.ranges.get(address.net) == Some(&address.location) {
+            Arc::make_mut(&mut self.snapshot.ranges).remove(address.net);
+        }
+    }
+
+    fn touch_list(&mut self, id: ListId) {
+        match id {
+            ListId::System => {}
+            ListId::Msp(id) => {
+                self.dirty.msps.insert(id);
+            }
+            ListId::Policy(id) => {
+                self.dirty.policies.insert(id);
+            }
+        }
+    }
+
+    fn touch_policy(&mut self, id: PolicyId, owner: Account, is_default: bool) {
+        self.dirty.policies.insert(id);
+        if !is_default {
+            return;
+        }
+        match owner {
+            Account::System => self.dirty.all_policies = true,
+            Account::Msp(msp) => {
+                for customer in self.customers_of.get(&msp).cloned().unwrap_or_default() {
+                    self.touch_policies_of(Account::Customer(customer));
+                }
+            }
+            Account::Customer(customer) => {
+                self.dirty.customers.insert(customer);
+                self.touch_policies_of(owner);
+            }
+        }
+    }
+
+    fn touch_policies_of(&mut self, account: Account) {
+        if let Some(policies) = self.policies_of.get(&account) {
+            self.dirty.policies.extend(policies);
+        }
+    }
+
+    fn touch_users_of(&mut self, group: GroupId) {
+        if let Some(users) = self.users_of.get(&group) {
+            self.dirty.users.extend(users);
+        }
+    }
+}

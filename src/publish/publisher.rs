@@ -1,0 +1,141 @@
+//! The thread between the store and the snapshot.
+
+use super::rows::deciding;
+use crate::{
+    policy::{NameKey, Presets, Snapshot, World},
+    store::{Committed, Revision, Store},
+};
+use arc_swap::ArcSwap;
+use crossbeam_channel::Receiver;
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// Batches folded into one snapshot at most, so that a long import does not keep waiting callers.
+const BATCHES_MAX: usize = 256;
+
+/// What the first snapshot holds, for the start-up line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Customers.
+    pub customers: usize,
+    /// Policies.
+    pub policies: usize,
+    /// Entries of all lists.
+    pub entries: usize,
+    /// Address ranges.
+    pub ranges: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Keeps a snapshot in step with the store. Dropping the last handle ends nothing: the thread ends
+/// when the store closes.
+#[derive(Clone)]
+pub struct Publisher {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    published: watch::Receiver<Revision>,
+    loaded: Loaded,
+}
+
+impl Publisher {
+    /// Compiles the first snapshot from all rows and starts the thread that follows the store.
+    ///
+    /// `key` is the secret of the name hashes, `presets` the category sets of the levels.
+    pub fn start(store: &Store, key: NameKey, presets: Presets) -> std::io::Result<(Publisher, JoinHandle<()>)> {
+        let started = Instant::now();
+        // Subscribing first means that nothing committed while loading is missed.
+        let feed = store.subscribe();
+        let mut world = World::new(key, presets);
+        let rows = store.all_rows();
+        let revision = rows.revision;
+        for row in rows {
+            if let Some(row) = deciding(&row.value) {
+                world.upsert(None, &row);
+            }
+        }
+        let first = world.snapshot(revision.0);
+        let loaded = Loaded {
+            customers: first.customers.len(),
+            policies: first.policies.len(),
+            entries: first.entries,
+            ranges: first.ranges.len(),
+            took: started.elapsed(),
+        };
+        gauges(&first, loaded.took);
+        let snapshot = Arc::new(ArcSwap::new(first));
+        let (sender, published) = watch::channel(revision);
+        let publisher = Publisher { snapshot: snapshot.clone(), published, loaded };
+        let thread = thread::Builder::new()
+            .name("publish".into())
+            .spawn(move || follow(&feed, world, revision, &snapshot, &sender))?;
+        Ok((publisher, thread))
+    }
+
+    /// The pointer the query path reads.
+    pub fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.snapshot.clone()
+    }
+
+    /// What the first snapshot held.
+    pub fn loaded(&self) -> Loaded {
+        self.loaded
+    }
+
+    /// The revision whose effects queries see.
+    pub fn published(&self) -> Revision {
+        *self.published.borrow()
+    }
+
+    /// Returns when a snapshot of at least `revision` serves queries, or the thread has ended.
+    pub async fn wait_for(&self, revision: Revision) {
+        let _ = self.published.clone().wait_for(|published| *published >= revision).await;
+    }
+}
+
+fn follow(
+    feed: &Receiver<Committed>,
+    mut world: World,
+    mut revision: Revision,
+    snapshot: &ArcSwap<Snapshot>,
+    published: &watch::Sender<Revision>,
+) {
+    while let Ok(first) = feed.recv() {
+        let started = Instant::now();
+        let mut touched = false;
+        for committed in std::iter::once(first).chain(feed.try_iter().take(BATCHES_MAX - 1)) {
+            // A batch that the first snapshot already holds may still arrive.
+            if committed.revision <= revision {
+                continue;
+            }
+            revision = committed.revision;
+            for change in committed.changes.iter() {
+                let before = change.before.as_ref().and_then(deciding);
+                match (change.after.as_ref().and_then(deciding), before) {
+                    (Some(after), before) => world.upsert(before.as_ref(), &after),
+                    (None, Some(before)) => world.remove(&before),
+                    (None, None) => continue,
+                }
+                touched = true;
+            }
+        }
+        if touched {
+            let next = world.snapshot(revision.0);
+            gauges(&next, started.elapsed());
+            // The old snapshot is taken apart here and not by a query, unless one still holds it.
+            drop(snapshot.swap(next));
+        }
+        let _ = published.send(revision);
+    }
+}
+
+fn gauges(snapshot: &Snapshot, took: Duration) {
+    metrics::gauge!("weir_snapshot_revision").set(snapshot.revision as f64);
+    metrics::gauge!("weir_policies").set(snapshot.policies.len() as f64);
+    metrics::gauge!("weir_customers").set(snapshot.customers.len() as f64);
+    metrics::gauge!("weir_list_entries").set(snapshot.entries as f64);
+    metrics::histogram!("weir_snapshot_compile_seconds").record(took.as_secs_f64());
+}

@@ -1,0 +1,93 @@
+//! How an event looks in the file: one JSON object a line.
+
+use super::QueryEvent;
+use crate::{
+    model::{CategoryId, EntryId, Name},
+    policy::Cause,
+    wire::{TypeName, rcode_name},
+};
+use serde::{Serialize, Serializer};
+use std::{fmt::Display, net::IpAddr};
+
+/// A line. Ids are those of the API; what is not known is left out.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// RFC 3339 with milliseconds, UTC.
+    #[serde(serialize_with = "text")]
+    time: jiff::Timestamp,
+    client: IpAddr,
+    protocol: &'static str,
+    customer: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<u32>,
+    policy: u32,
+    #[serde(serialize_with = "text")]
+    name: Name<'a>,
+    #[serde(rename = "type", serialize_with = "text")]
+    qtype: TypeName,
+    rcode: &'static str,
+    verdict: &'static str,
+    /// The step of the decision order that decided.
+    step: u8,
+    /// The category that blocked, else the first the name has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<u8>,
+    /// The list entry that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<u32>,
+}
+
+fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Appends the line of an event.
+pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
+    let (category, entry): (Option<CategoryId>, Option<EntryId>) = match event.decision.cause {
+        Cause::List { entry, .. } => (None, Some(entry)),
+        Cause::Category { blocked, .. } => (blocked.first(), None),
+        Cause::Default { all } => (all.first(), None),
+        Cause::OwnName | Cause::Unclassified => (None, None),
+    };
+    let line = Line {
+        time: jiff::Timestamp::from_millisecond(event.time_ms).unwrap_or_default(),
+        client: event.address,
+        protocol: event.transport.name(),
+        customer: event.customer.0,
+        location: event.location.map(|id| id.0),
+        device: event.device.map(|id| id.0),
+        user: event.user.map(|id| id.0),
+        policy: event.decision.policy.0,
+        name: event.name(),
+        qtype: TypeName(event.qtype),
+        rcode: rcode_name(event.rcode),
+        verdict: event.verdict.name(),
+        step: event.decision.step(),
+        category: category.map(CategoryId::number),
+        entry: entry.map(|id| id.0),
+    };
+    serde_json::to_writer(&mut *buffer, &line).expect("texts and numbers into memory");
+    buffer.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::querylog::event::tests::event;
+
+    #[test]
+    fn a_line_tells_who_asked_what_and_why_it_ended_so() {
+        let mut buffer = Vec::new();
+        append(&event("ads.example.com", 1_736_942_400_123), &mut buffer);
+        let expected = concat!(
+            r#"{"time":"2025-01-15T12:00:00.123Z","client":"192.0.2.7","protocol":"udp","customer":5,"location":6,"#,
+            r#""policy":7,"name":"ads.example.com","type":"A","rcode":"NOERROR","verdict":"blocked","step":6,"category":3}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(buffer).expect("text"), expected);
+    }
+}

@@ -1,0 +1,16 @@
+//! Stories told to the real daemon from outside: its own process, its own folder, real sockets.
+//!
+//! `daemon` starts and kills it, `client` calls the API with signed requests, `dns` asks and serves
+//! names. Each story begins with a fresh daemon on ports of the system's choice.
+
+#![expect(clippy::unwrap_used, reason = "a story ends where something is not as told")]
+
+mod accounts;
+mod client;
+mod daemon;
+mod dns;
+mod domains;
+mod kill;
+mod locations;
+mod policies;
+mod start;
