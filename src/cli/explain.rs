@@ -40,7 +40,7 @@ fn readable(reply: &Value) -> String {
     };
     let mut lines = String::new();
     let mut line = |title: &str, contents: String| {
-        let _ = writeln!(lines, "{title:<13} {contents}");
+        let _ = writeln!(lines, "{title:<14} {contents}");
     };
     let question = [&explanation["name"], &explanation["type"]].map(text).join(" ");
     line("question", format!("{question} from {}", text(&explanation["client"])));
@@ -101,17 +101,17 @@ mod tests {
             "answer": {"rcode": "NOERROR", "records": ["malware.weir.test. 60 IN A 0.0.0.0"], "errors": ["17 Filtered"]}
         });
         let expected = "\
-question      malware.weir.test A from 192.0.2.7
-identified by source address 192.0.2.7 within 192.0.2.0/24
-customer      Local network (5)
-policy        Default (7), the customer's default
-categories    Malware
-  4 lists     no entry
+question       malware.weir.test A from 192.0.2.7
+identified by  source address 192.0.2.7 within 192.0.2.0/24
+customer       Local network (5)
+policy         Default (7), the customer's default
+categories     Malware
+  4 lists      no entry
 * 6 categories Malware is blocked
-verdict       blocked
-answer        NOERROR
-              malware.weir.test. 60 IN A 0.0.0.0
-error         17 Filtered";
+verdict        blocked
+answer         NOERROR
+               malware.weir.test. 60 IN A 0.0.0.0
+error          17 Filtered";
         assert_eq!(readable(&reply), expected);
         assert_eq!(readable(&serde_json::json!({"status": "ok", "data": reply})), expected);
     }
@@ -121,10 +121,10 @@ error         17 Filtered";
         let reply = serde_json::json!({"name": "a.example", "type": "A", "client": "192.0.2.7",
             "identified_by": "nothing: the client is unknown", "steps": [], "verdict": "refused", "categories": []});
         let expected = "\
-question      a.example A from 192.0.2.7
-identified by nothing: the client is unknown
-categories    none
-verdict       refused";
+question       a.example A from 192.0.2.7
+identified by  nothing: the client is unknown
+categories     none
+verdict        refused";
         assert_eq!(readable(&reply), expected);
     }
 }

@@ -17,7 +17,7 @@ mod local_api;
 pub use arguments::{Arguments, BackupCommand, CategoryCommand, Command, ExplainArguments, ServeArguments};
 
 use crate::{
-    config::{Config, Faults},
+    config::{Config, Faults, LogFormat},
     resolve::Upstream,
     telemetry::install_logging,
 };
@@ -85,7 +85,7 @@ fn show(result: impl Display) {
 }
 
 fn start<E: Error + 'static>(config: Config, serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
-    install_logging(&config.log);
+    install_logging(config.log.level.into(), config.log.format == LogFormat::Json);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }

@@ -1,6 +1,7 @@
 //! `[log]` and `[metrics]`: what the daemon tells about itself.
 
 use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
 
 /// The daemon's own log, on standard error.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -14,7 +15,7 @@ pub struct Log {
 }
 
 /// Importance of a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// Somebody has to act.
@@ -28,6 +29,18 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
+        }
+    }
 }
 
 /// Form of a log line.

@@ -7,7 +7,7 @@ use crate::{
     auth::{self, FirstStart},
     category::Index,
     certs::{CertSource, CertStore},
-    config::{ApiTls, Config},
+    config::{ApiTls, Config, Inheritance},
     jobs,
     listen::{Bound, Listeners},
     model::Timestamp,
@@ -227,7 +227,12 @@ fn sockets(config: &Config) -> Result<(Vec<Bound>, TcpListener), DaemonError> {
 }
 
 fn api_options(config: &Config) -> api::Options {
-    api::Options { metrics_public: config.metrics.public, ..api::Options::default() }
+    api::Options {
+        metrics_public: config.metrics.public,
+        body_octets_max: usize::try_from(config.api.body_max.0).unwrap_or(usize::MAX),
+        copy_settings: config.policy.inheritance == Inheritance::Copy,
+        ..api::Options::default()
+    }
 }
 
 /// Tells people, and scripts, what listens where and what was loaded.

@@ -31,9 +31,9 @@ pub struct Rate {
 /// A client has two, one for UDP and one for transports that prove its address: whoever forges
 /// its address over UDP cannot use up what it may ask over TCP.
 ///
-/// The table never grows. Where a new client finds its set full, the one that asked least recently is
-/// forgotten: it starts again with a full bucket, so an attacker who forges many addresses gains nothing for those
-/// that ask often. The hash is keyed, so that no one can choose whose set to fill.
+/// The table never grows. Where a new client finds its set full, the one whose bucket is fullest is forgotten,
+/// which costs nothing: it would start again with a full one. So an attacker who forges many addresses cannot free those
+/// that ask too much. The hash is keyed, so that no one can choose whose set to fill.
 pub struct RateLimiter {
     sets: Box<[Mutex<Set>]>,
     hasher: RandomState,
@@ -104,12 +104,8 @@ impl RateLimiter {
             None => self.admit(&mut set, key, tick),
         };
         let bucket = &mut set.buckets[index];
-        // A token every 1000/rate milliseconds is `rate` thousandths each millisecond. A thread
-        // that is late by a millisecond must not see an hour's worth of tokens.
-        let elapsed = tick.0.wrapping_sub(bucket.filled);
-        if elapsed != 0 && elapsed < u32::MAX / 2 {
-            let more = elapsed as u64 * self.rate.queries_per_second as u64;
-            bucket.tokens = (bucket.tokens as u64 + more).min((self.rate.burst * QUERY) as u64) as u32;
+        bucket.tokens = self.filled(bucket, tick);
+        if is_later(tick.0, bucket.filled) {
             bucket.filled = tick.0;
         }
         if bucket.tokens >= QUERY {
@@ -122,14 +118,32 @@ impl RateLimiter {
         Verdict::Over { slip, wait: Duration::from_millis(wait_ms as u64) }
     }
 
-    /// Gives the client a full bucket in place of a free one or of the one that was used longest ago.
+    /// What the bucket holds at this moment.
+    #[inline]
+    fn filled(&self, bucket: &Bucket, tick: Tick) -> u32 {
+        if !is_later(tick.0, bucket.filled) {
+            return bucket.tokens;
+        }
+        // A token every 1000/rate milliseconds is `rate` thousandths each millisecond.
+        let more = tick.0.wrapping_sub(bucket.filled) as u64 * self.rate.queries_per_second as u64;
+        (bucket.tokens as u64 + more).min((self.rate.burst * QUERY) as u64) as u32
+    }
+
+    /// Gives the client a full bucket in place of a free one or else of the fullest.
     #[cold]
     fn admit(&self, set: &mut Set, key: u64, tick: Tick) -> usize {
-        let age = |bucket: &Bucket| if bucket.key == 0 { u32::MAX } else { tick.0.wrapping_sub(bucket.filled) };
-        let index = (0..WAYS).max_by_key(|&index| age(&set.buckets[index])).unwrap_or(0);
+        let fill = |bucket: &Bucket| if bucket.key == 0 { u32::MAX } else { self.filled(bucket, tick) };
+        let index = (0..WAYS).max_by_key(|&index| fill(&set.buckets[index])).unwrap_or(0);
         set.buckets[index] = Bucket { key, tokens: self.rate.burst * QUERY, filled: tick.0 };
         index
     }
+}
+
+/// Whether a tick is after another. Threads read their clocks one after the other, so a tick may be a little before
+/// the last one a bucket saw: whatever seems to be almost a whole turn of the clock ahead is taken for that.
+fn is_later(tick: u32, before: u32) -> bool {
+    const MINUTE: u32 = 60_000;
+    (1..u32::MAX - MINUTE).contains(&tick.wrapping_sub(before))
 }
 
 /// One number for a client, never 0, with the third bit free: an IPv4 address, or the first 56 bits of an IPv6 one.
@@ -233,8 +247,7 @@ mod tests {
             }
             freed += passed(&limiter, "203.0.113.1", round, 1);
         }
-        // 20,000 addresses over 8,192 sets of eight: hardly ever eight others between two of its queries.
-        assert!(freed <= 5, "{freed}");
+        assert_eq!(freed, 0);
     }
 
     #[test]
@@ -242,5 +255,6 @@ mod tests {
         let limiter = limiter(1000, 10, 0);
         assert_eq!(passed(&limiter, "192.0.2.1", u32::MAX - 1, 20), 10);
         assert_eq!(passed(&limiter, "192.0.2.1", 3, 20), 5);
+        assert_eq!(passed(&limiter, "192.0.2.1", 3_000_000_000, 20), 10, "weeks later");
     }
 }

@@ -7,7 +7,7 @@
 
 use super::Store;
 use super::disk::{self, DiskError};
-use super::record::{Revision, Row};
+use super::record::{self, Revision, Row};
 use super::tables::{AnyRow, Table};
 use crate::model::{FileDigest, Timestamp};
 use base64::Engine;
@@ -135,7 +135,7 @@ fn line(row: &Row<AnyRow>) -> io::Result<Line> {
         return Ok(Line::Row { table: table.name().to_owned(), revision: row.revision, row: json });
     }
     let mut octets = row.value.encode();
-    octets[..8].copy_from_slice(&row.revision.0.to_be_bytes());
+    record::set_revision(&mut octets, row.revision);
     Ok(Line::Octets { table: table.name().to_owned(), octets: BASE64.encode(octets) })
 }
 

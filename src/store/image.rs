@@ -26,6 +26,9 @@ const NAME: &str = "image";
 const HEAD: usize = 40;
 const HASH: usize = 32;
 
+/// A run of rows in an image.
+pub(super) type Part<'a> = Vec<(RowKey, &'a [u8])>;
+
 /// An image as it was read: sound, of the right database.
 pub(super) struct Image {
     octets: Vec<u8>,
@@ -53,7 +56,7 @@ impl Image {
     }
 
     /// The rows in key order, cut into about this many parts.
-    pub(super) fn parts(&self, parts: usize) -> Option<Vec<Vec<(RowKey, &[u8])>>> {
+    pub(super) fn parts(&self, parts: usize) -> Option<Vec<Part<'_>>> {
         let mut rest = &self.octets[HEAD..self.octets.len() - HASH];
         let each = self.rows.div_ceil(parts.max(1)).max(1);
         let mut cut = vec![Vec::with_capacity(each)];

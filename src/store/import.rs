@@ -4,7 +4,7 @@ use super::disk::{Disk, DiskError, Edits};
 use super::export::{ExportReport, FORMAT, Header, Line, VERSION, list_exports};
 use super::keys::{self, RowKey};
 use super::open;
-use super::record::Revision;
+use super::record::{self, Revision};
 use super::stage::Counters;
 use super::tables::{AnyRow, Table};
 use super::{OpenError, files};
@@ -158,9 +158,10 @@ fn fill(path: &Path, data_dir: &Path, draft: &Path) -> Result<ExportReport, Impo
     Ok(report)
 }
 
+/// One line of an export, checked.
 enum Item {
     Header(Header),
-    Row { row: AnyRow, octets: Vec<u8> },
+    Row { row: Box<AnyRow>, octets: Vec<u8> },
     File(Vec<u8>),
 }
 
@@ -189,10 +190,10 @@ fn read(path: &Path, take: &mut dyn FnMut(Item) -> Result<(), ImportError>) -> R
                     .and_then(|t| AnyRow::from_json(t, row).map_err(|e| e.to_string()))
                     .map_err(at)?;
                 let mut octets = row.encode();
-                octets[..8].copy_from_slice(&revision.0.to_be_bytes());
+                record::set_revision(&mut octets, revision);
                 check_row(&row, &mut seen).map_err(at)?;
                 report.rows += 1;
-                take(Item::Row { row, octets })?;
+                take(Item::Row { row: Box::new(row), octets })?;
             }
             Line::Octets { table, octets } => {
                 let octets = BASE64.decode(octets).map_err(|e| at(e.to_string()))?;
@@ -201,7 +202,7 @@ fn read(path: &Path, take: &mut dyn FnMut(Item) -> Result<(), ImportError>) -> R
                     .map_err(at)?;
                 check_row(&row.value, &mut seen).map_err(at)?;
                 report.rows += 1;
-                take(Item::Row { row: row.value, octets })?;
+                take(Item::Row { row: Box::new(row.value), octets })?;
             }
             Line::File { file, data } => {
                 let octets = BASE64.decode(data).map_err(|e| at(e.to_string()))?;

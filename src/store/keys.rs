@@ -176,7 +176,7 @@ impl IdKey {
     /// The first and the last possible key of a table.
     pub(super) fn range(table: Table) -> (Self, Self) {
         let first = u64::from(table as u8) << 56;
-        (IdKey(first), IdKey(first | (1 << 56) - 1))
+        (IdKey(first), IdKey(first | ((1 << 56) - 1)))
     }
 
     pub(super) fn next(self) -> Self {

@@ -104,10 +104,14 @@ struct Shared {
 
 impl Shared {
     /// Tells the subscribers, in revision order; waits for one that is far behind.
-    fn feed(&self, committed: Vec<Committed>) {
-        let mut subscribers = self.subscribers.lock().clone();
-        for one in committed {
-            subscribers.retain(|subscriber| subscriber.send(one.clone()).is_ok());
+    fn feed(&self, committed: &[Committed]) {
+        // Not under the lock: sending may wait.
+        let subscribers = self.subscribers.lock().clone();
+        for subscriber in subscribers {
+            let gone = committed.iter().any(|one| subscriber.send(one.clone()).is_err());
+            if gone {
+                self.subscribers.lock().retain(|other| !other.same_channel(&subscriber));
+            }
         }
     }
 }

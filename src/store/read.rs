@@ -114,15 +114,15 @@ impl<R: Record> Rows<R> {
             return;
         }
         let view = self.store.shared().view.read();
-        let mut reached = None;
-        let mut taken = Vec::new();
-        for (key, octets) in view.range((self.next, self.last)).skip(skip).take(ROWS_AT_ONCE) {
-            reached = Some(key);
-            taken.push(octets.clone());
-        }
+        let rows: Vec<_> = view
+            .range((self.next, self.last))
+            .skip(skip)
+            .take(ROWS_AT_ONCE)
+            .map(|(key, octets)| (key, octets.clone()))
+            .collect();
         drop(view);
-        self.next = reached.filter(|_| taken.len() == ROWS_AT_ONCE).unwrap_or(self.last).next();
-        self.taken = taken.into_iter();
+        self.next = next_of(&rows).unwrap_or(self.last).next();
+        self.taken = octets_of(rows);
     }
 }
 
@@ -134,23 +134,7 @@ impl<R: Record> Iterator for Rows<R> {
     }
 
     fn nth(&mut self, n: usize) -> Option<Row<R>> {
-        let mut skip = n;
-        loop {
-            let left = self.taken.len();
-            if let Some(octets) = self.taken.nth(skip) {
-                if let Some(row) = decode(&octets) {
-                    return Some(row);
-                }
-                skip = 0;
-                continue;
-            }
-            skip -= left;
-            self.refill(skip);
-            skip = 0;
-            if self.taken.len() == 0 {
-                return None;
-            }
-        }
+        nth(self, n, |rows| &mut rows.taken, Self::refill)
     }
 }
 
@@ -164,20 +148,21 @@ pub struct All<R> {
 }
 
 impl<R: Record> All<R> {
+    /// Takes the next rows from the view, leaving out the first `skip`.
     fn refill(&mut self, skip: usize) {
         if self.next > self.last {
             return;
         }
         let view = self.store.shared().view.read();
-        let mut reached = None;
-        let mut taken = Vec::new();
-        for (id, key) in view.id_range((self.next, self.last)).skip(skip).take(ROWS_AT_ONCE) {
-            reached = Some(id);
-            taken.extend(view.row(key).cloned());
-        }
+        let rows: Vec<_> = view
+            .id_range((self.next, self.last))
+            .skip(skip)
+            .take(ROWS_AT_ONCE)
+            .filter_map(|(id, key)| Some((id, view.row(key)?.clone())))
+            .collect();
         drop(view);
-        self.next = reached.filter(|_| taken.len() == ROWS_AT_ONCE).unwrap_or(self.last).next();
-        self.taken = taken.into_iter();
+        self.next = next_of(&rows).unwrap_or(self.last).next();
+        self.taken = octets_of(rows);
     }
 }
 
@@ -189,22 +174,40 @@ impl<R: Record> Iterator for All<R> {
     }
 
     fn nth(&mut self, n: usize) -> Option<Row<R>> {
-        let mut skip = n;
-        loop {
-            let left = self.taken.len();
-            if let Some(octets) = self.taken.nth(skip) {
-                if let Some(row) = decode(&octets) {
-                    return Some(row);
-                }
-                skip = 0;
-                continue;
+        nth(self, n, |rows| &mut rows.taken, Self::refill)
+    }
+}
+
+/// The key reached, if there may be more after it.
+fn next_of<K: Copy>(rows: &[(K, Arc<[u8]>)]) -> Option<K> {
+    rows.last().filter(|_| rows.len() == ROWS_AT_ONCE).map(|(key, _)| *key)
+}
+
+fn octets_of<K>(rows: Vec<(K, Arc<[u8]>)>) -> std::vec::IntoIter<Arc<[u8]>> {
+    rows.into_iter().map(|(_, octets)| octets).collect::<Vec<_>>().into_iter()
+}
+
+/// The row after `n` others, which are passed over without being read.
+fn nth<I, R: Record>(
+    rows: &mut I,
+    n: usize,
+    taken: impl Fn(&mut I) -> &mut std::vec::IntoIter<Arc<[u8]>>,
+    refill: impl Fn(&mut I, usize),
+) -> Option<Row<R>> {
+    let mut skip = n;
+    loop {
+        let left = taken(rows).len();
+        if let Some(octets) = taken(rows).nth(skip) {
+            if let Some(row) = decode(&octets) {
+                return Some(row);
             }
-            skip -= left;
-            self.refill(skip);
             skip = 0;
-            if self.taken.len() == 0 {
-                return None;
-            }
+            continue;
+        }
+        refill(rows, skip - left);
+        skip = 0;
+        if taken(rows).len() == 0 {
+            return None;
         }
     }
 }

@@ -106,6 +106,13 @@ pub(super) fn revision_of(octets: &[u8]) -> Revision {
     octets.first_chunk().map_or(Revision(0), |head| Revision(u64::from_be_bytes(*head)))
 }
 
+/// Writes the revision into an encoded row.
+pub(super) fn set_revision(octets: &mut [u8], revision: Revision) {
+    if let Some(head) = octets.first_chunk_mut() {
+        *head = revision.0.to_be_bytes();
+    }
+}
+
 /// Reads an encoded row.
 pub(super) fn decode<R: Record>(octets: &[u8]) -> Result<Row<R>, DecodeError> {
     let too_short = || DecodeError { table: R::TABLE, reason: "it is cut off".to_owned() };

@@ -1,11 +1,12 @@
 //! Deciding one batch: does what it expects hold, and what does it change?
 
-use super::batch::{Batch, CommitError, Condition};
+use super::batch::{Batch, CommitError, Condition, Write};
 use super::changelog::{Change, Committed, Entry, EntryWrite};
 use super::disk::{DiskError, Edits};
 use super::keys::{self, IdKey, RowKey};
-use super::record::Revision;
+use super::record::{self, Revision};
 use super::tables::{AnyRow, Table};
+use super::unique::Unique;
 use super::view::{Fingerprints, Pending, Tip, UniqueKey};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,21 +25,27 @@ pub(super) struct Staged {
 /// What a batch does to the view.
 pub(super) struct Effects {
     revision: Revision,
-    moves: Vec<(Option<RowKey>, Option<(RowKey, Arc<[u8]>)>)>,
+    moves: Vec<Move>,
     freed: Vec<UniqueKey>,
     taken: Vec<(UniqueKey, IdKey)>,
+}
+
+/// Where a row leaves and where it, or a new one, comes to stand.
+struct Move {
+    from: Option<RowKey>,
+    to: Option<(RowKey, Arc<[u8]>)>,
 }
 
 impl Effects {
     /// Puts the changes on top of those of earlier batches.
     pub(super) fn merge_into(&self, pending: &mut Pending) {
         pending.revision = Some(self.revision);
-        for (before, after) in &self.moves {
-            if let Some(key) = before {
+        for Move { from, to } in &self.moves {
+            if let Some(key) = from {
                 pending.remove(*key);
                 pending.touch(*key, self.revision);
             }
-            if let Some((key, octets)) = after {
+            if let Some((key, octets)) = to {
                 pending.put(*key, octets.clone());
                 pending.touch(*key, self.revision);
             }
@@ -67,7 +74,7 @@ pub(super) fn replay(
                 .taken
                 .extend(row.unique().iter().map(|(unique, value)| (fingerprints.of(*unique, value), key.id_key())));
         }
-        effects.moves.push((before, after.zip(write.after)));
+        effects.moves.push(Move { from: before, to: after.zip(write.after) });
     }
     Ok((effects, committed))
 }
@@ -85,92 +92,130 @@ pub(super) fn stage(
         return Ok(None);
     }
     let revision = tip.revision().next();
-    let mut edits = Edits::default();
-    let mut entry =
-        Entry { actor: batch.actor, operation: batch.operation.into_owned(), time: batch.now, writes: vec![] };
-    let mut changes = Vec::with_capacity(batch.writes.len());
-    let mut moves = Vec::with_capacity(batch.writes.len());
-    let mut freed = Vec::new();
-    let mut taken = Vec::new();
-    let mut seen = HashSet::new();
-    let mut raised = *counters;
-    let mut octets = 0;
-    for write in batch.writes {
-        let table = write.table;
-        let twice = |id| CommitError::Twice { table, id };
-        if !seen.insert(write.key.id_key()) {
-            return Err(twice(write.key.id()));
-        }
-        let before = match write.expected {
-            Some(expected) => Some(expect_row(tip, table, write.key, expected)?),
-            None if tip.place_of(write.key.id_key()).is_some() => {
-                return Err(CommitError::Conflict { table, id: write.key.id() });
-            }
-            None => None,
-        };
-        let before_row = match &before {
-            Some(octets) => Some(read(table, octets)?),
-            None => None,
-        };
-        if let Some(row) = &before_row {
-            freed.extend(row.unique().into_iter().map(|(unique, value)| fingerprints.of(unique, &value)));
-            keys::remove_row(&mut edits, write.key, before.as_ref().map_or(0, |octets| octets.len()));
-        }
-        let mut after_row = None;
-        let mut after = None;
-        if let Some((key, row, mut value)) = write.after {
-            // A singleton that changes its owner is found under another key: that one must be free too.
-            if key.id_key() != write.key.id_key()
-                && (!seen.insert(key.id_key()) || tip.place_of(key.id_key()).is_some())
-            {
-                return Err(twice(key.id()));
-            }
-            if value.len() > super::ROW_OCTETS_MAX {
-                return Err(CommitError::TooLarge { table, id: key.id(), bytes: value.len() });
-            }
-            value[..8].copy_from_slice(&revision.0.to_be_bytes());
-            for (unique, value) in row.unique() {
-                taken.push((unique, fingerprints.of(unique, &value), key.id_key()));
-            }
-            keys::put_row(&mut edits, key, &value);
-            let raised = &mut raised[table as usize];
-            *raised = (*raised).max(key.id().saturating_add(1));
-            after = Some((key, Arc::<[u8]>::from(value)));
-            after_row = Some(row);
-        }
-        octets += before.as_ref().map_or(0, |v| v.len()) + 2 * after.as_ref().map_or(0, |(_, v)| v.len()) + 64;
-        entry.writes.push(EntryWrite { table, before, after: after.as_ref().map(|(_, value)| value.clone()) });
-        changes.push(Change { before: before_row, after: after_row });
-        moves.push((entry.writes.last().is_some_and(|w| w.before.is_some()).then_some(write.key), after));
-        if octets > super::BATCH_OCTETS_MAX {
-            return Err(CommitError::BatchTooLarge { bytes: octets });
-        }
-    }
-    let free: HashSet<UniqueKey> = freed.iter().copied().collect();
-    let mut given = HashSet::new();
-    for &(unique, key, _) in &taken {
-        if !given.insert(key) || (tip.holder(key).is_some() && !free.contains(&key)) {
-            return Err(CommitError::Duplicate { unique });
-        }
-    }
-    let taken = taken.into_iter().map(|(_, key, holder)| (key, holder)).collect();
-    for &table in Table::ALL {
-        let number = table as usize;
-        if raised[number] > counters[number] {
-            edits.insert(keys::counter(table), &raised[number].to_be_bytes());
-        }
-    }
-    edits.insert(keys::REVISION, &revision.0.to_be_bytes());
-    entry.write_to(revision, &mut edits);
-    *counters = raised;
-    let committed = Committed {
-        revision,
-        actor: entry.actor,
-        operation: entry.operation.into(),
-        time: entry.time,
-        changes: changes.into(),
+    let mut stage = Stage {
+        tip,
+        fingerprints,
+        edits: Edits::default(),
+        effects: Effects { revision, moves: vec![], freed: vec![], taken: vec![] },
+        logged: vec![],
+        changes: Vec::with_capacity(batch.writes.len()),
+        seen: HashSet::new(),
+        wanted: vec![],
+        counters: *counters,
+        octets: 0,
     };
-    Ok(Some(Staged { edits, committed, octets, effects: Effects { revision, moves, freed, taken } }))
+    batch.writes.into_iter().try_for_each(|write| stage.write(write))?;
+    stage.check_uniques()?;
+    let Stage { mut edits, effects, logged, changes, counters: raised, octets, .. } = stage;
+    for &table in Table::ALL {
+        let next = raised[table as usize];
+        if next > counters[table as usize] {
+            edits.insert(keys::counter(table), &next.to_be_bytes());
+        }
+    }
+    *counters = raised;
+    edits.insert(keys::REVISION, &revision.0.to_be_bytes());
+    let operation = batch.operation.into_owned();
+    let entry = Entry { actor: batch.actor, operation, time: batch.now, writes: logged };
+    entry.write_to(revision, &mut edits);
+    let Entry { actor, operation, time, .. } = entry;
+    let committed = Committed { revision, actor, operation: operation.into(), time, changes: changes.into() };
+    Ok(Some(Staged { edits, committed, effects, octets }))
+}
+
+/// A batch on its way.
+struct Stage<'a> {
+    tip: &'a Tip<'a>,
+    fingerprints: &'a Fingerprints,
+    edits: Edits,
+    effects: Effects,
+    logged: Vec<EntryWrite>,
+    changes: Vec<Change>,
+    /// Rows written so far.
+    seen: HashSet<IdKey>,
+    /// Unique values that rows will have.
+    wanted: Vec<(Unique, UniqueKey)>,
+    counters: Counters,
+    octets: usize,
+}
+
+impl Stage<'_> {
+    fn write(&mut self, write: Write) -> Result<(), CommitError> {
+        let Write { table, key, expected, after } = write;
+        if !self.seen.insert(key.id_key()) {
+            return Err(CommitError::Twice { table, id: key.id() });
+        }
+        let mut change = Change { before: None, after: None };
+        let before = match expected {
+            Some(expected) => {
+                let octets = expect_row(self.tip, table, key, expected)?;
+                change.before = Some(self.remove(table, key, &octets)?);
+                Some(octets)
+            }
+            None if self.tip.place_of(key.id_key()).is_some() => {
+                return Err(CommitError::Conflict { table, id: key.id() });
+            }
+            None => None,
+        };
+        let mut placed = None;
+        if let Some((new_key, row, octets)) = after {
+            // A singleton that changes its owner is found under another key: that one must be free too.
+            let moved = new_key.id_key() != key.id_key();
+            if moved && (!self.seen.insert(new_key.id_key()) || self.tip.place_of(new_key.id_key()).is_some()) {
+                return Err(CommitError::Conflict { table, id: new_key.id() });
+            }
+            placed = Some((new_key, self.put(table, new_key, &row, octets)?));
+            change.after = Some(row);
+        }
+        let after = placed.as_ref().map(|(_, octets)| octets.clone());
+        let length = |octets: &Option<Arc<[u8]>>| octets.as_ref().map_or(0, |octets| octets.len());
+        // Rows are written once as rows and once as log.
+        self.octets += length(&before) + 2 * length(&after) + 64;
+        if self.octets > super::BATCH_OCTETS_MAX {
+            return Err(CommitError::BatchTooLarge { bytes: self.octets });
+        }
+        self.effects.moves.push(Move { from: before.is_some().then_some(key), to: placed });
+        self.logged.push(EntryWrite { table, before, after });
+        self.changes.push(change);
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: RowKey, octets: &[u8]) -> Result<AnyRow, CommitError> {
+        let row = AnyRow::decode(table, octets).map_err(|e| CommitError::Io(e.to_string()))?.value;
+        for (unique, value) in row.unique() {
+            self.effects.freed.push(self.fingerprints.of(unique, &value));
+        }
+        keys::remove_row(&mut self.edits, key, octets.len());
+        Ok(row)
+    }
+
+    fn put(&mut self, table: Table, key: RowKey, row: &AnyRow, mut octets: Vec<u8>) -> Result<Arc<[u8]>, CommitError> {
+        if octets.len() > super::ROW_OCTETS_MAX {
+            return Err(CommitError::TooLarge { table, id: key.id(), bytes: octets.len() });
+        }
+        record::set_revision(&mut octets, self.effects.revision);
+        for (unique, value) in row.unique() {
+            let fingerprint = self.fingerprints.of(unique, &value);
+            self.wanted.push((unique, fingerprint));
+            self.effects.taken.push((fingerprint, key.id_key()));
+        }
+        keys::put_row(&mut self.edits, key, &octets);
+        let counter = &mut self.counters[table as usize];
+        *counter = (*counter).max(key.id().saturating_add(1));
+        Ok(octets.into())
+    }
+
+    /// What the batch frees it may take itself, whatever the order.
+    fn check_uniques(&self) -> Result<(), CommitError> {
+        let freed: HashSet<UniqueKey> = self.effects.freed.iter().copied().collect();
+        let mut taken = HashSet::new();
+        for &(unique, key) in &self.wanted {
+            if !taken.insert(key) || (self.tip.holder(key).is_some() && !freed.contains(&key)) {
+                return Err(CommitError::Duplicate { unique });
+            }
+        }
+        Ok(())
+    }
 }
 
 fn check_conditions(batch: &Batch, tip: &Tip<'_>) -> Result<(), CommitError> {
@@ -193,11 +238,7 @@ fn check_conditions(batch: &Batch, tip: &Tip<'_>) -> Result<(), CommitError> {
 
 fn expect_row(tip: &Tip<'_>, table: Table, key: RowKey, expected: Revision) -> Result<Arc<[u8]>, CommitError> {
     match tip.row(key) {
-        Some(octets) if super::record::revision_of(octets) == expected => Ok(octets.clone()),
+        Some(octets) if record::revision_of(octets) == expected => Ok(octets.clone()),
         _ => Err(CommitError::Conflict { table, id: key.id() }),
     }
-}
-
-fn read(table: Table, octets: &[u8]) -> Result<AnyRow, CommitError> {
-    AnyRow::decode(table, octets).map(|row| row.value).map_err(|e| CommitError::Io(e.to_string()))
 }

@@ -121,7 +121,7 @@ impl Writer {
                 for (reply, committed) in replies.into_iter().zip(&committed) {
                     reply(Ok(committed.revision));
                 }
-                self.shared.feed(committed);
+                self.shared.feed(&committed);
             }
             Err(e) => {
                 tracing::error!(error = %e, "changes could not be written to disk; reading goes on");
@@ -163,7 +163,7 @@ impl Writer {
         self.shared.view.write().apply(pending);
         *self.shared.disk.write() = Some(disk);
         tracing::warn!(changes = taken_over.len(), "the database is open again; changes are taken");
-        self.shared.feed(taken_over);
+        self.shared.feed(&taken_over);
         Ok(())
     }
 }

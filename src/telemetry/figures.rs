@@ -67,7 +67,8 @@ pub const FIGURES: &[Figure] = &[
     gauge("weir_list_entries", "Allow and block entries in the snapshot."),
     gauge("weir_listed_names", "Names in the category index."),
     counter("weir_api_requests_total", "Requests to the API by operation and status."),
-    seconds("weir_api_seconds", Kind::Histogram, "Time to answer a request to the API."),
+    seconds("weir_api_request_seconds", Kind::Histogram, "Time to answer a request to the API."),
+    counter("weir_api_connections_refused_total", "Connections to the API refused because too many were open."),
     // Records.
     counter("weir_querylog_written_total", "Query events written to the log."),
     counter("weir_querylog_dropped_total", "Query events lost, by reason."),

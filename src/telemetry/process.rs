@@ -1,6 +1,9 @@
 //! Figures of the process as `/proc` has them. Where there is no `/proc` they are left out.
 
-use std::fs;
+use std::{
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// Ticks a second of the times in `/proc/self/stat`: `USER_HZ`, fixed in Linux's interface.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -13,9 +16,6 @@ pub(super) fn publish() {
         metrics::gauge!("process_cpu_seconds_total").set(stat.cpu_s);
         metrics::gauge!("process_threads").set(stat.threads);
         metrics::gauge!("process_virtual_memory_bytes").set(stat.virtual_octets);
-        if let Some(boot_s) = boot_time_s() {
-            metrics::gauge!("process_start_time_seconds").set(boot_s + stat.start_s);
-        }
     }
     if let Some(octets) = resident_octets() {
         metrics::gauge!("process_resident_memory_bytes").set(octets);
@@ -25,12 +25,17 @@ pub(super) fn publish() {
     }
 }
 
+/// Notes the time as that of the start.
+pub(super) fn started() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    metrics::gauge!("process_start_time_seconds").set(now.as_secs_f64());
+}
+
 /// What is of interest in `/proc/self/stat` (proc(5)).
 #[derive(Debug, PartialEq)]
 struct Stat {
     cpu_s: f64,
     threads: f64,
-    start_s: f64,
     virtual_octets: f64,
 }
 
@@ -42,7 +47,6 @@ impl Stat {
         Some(Stat {
             cpu_s: (field(14)? + field(15)?) / TICKS_PER_SECOND,
             threads: field(20)?,
-            start_s: field(22)? / TICKS_PER_SECOND,
             virtual_octets: field(23)?,
         })
     }
@@ -57,11 +61,6 @@ fn resident_octets() -> Option<f64> {
     Some(pages.split_ascii_whitespace().nth(1)?.parse::<f64>().ok()? * PAGE_OCTETS)
 }
 
-fn boot_time_s() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +68,7 @@ mod tests {
     #[test]
     fn the_name_of_a_command_does_not_confuse_the_fields() {
         let text = "1234 (we) ir 1 2) S 1 1234 1234 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 7 0 5000 104857600 2560 0";
-        let expected = Stat { cpu_s: 3.0, threads: 7.0, start_s: 50.0, virtual_octets: 104_857_600.0 };
+        let expected = Stat { cpu_s: 3.0, threads: 7.0, virtual_octets: 104_857_600.0 };
         assert_eq!(Stat::parse(text), Some(expected));
         assert_eq!(Stat::parse("1234 (weir) S 1"), None);
         assert_eq!(Stat::parse(""), None);

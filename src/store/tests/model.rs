@@ -16,9 +16,9 @@ fn op() -> impl Strategy<Value = Op> {
     let (id, customer, name, stale) = (1..7u32, 1..3u32, 0..4u8, prop::bool::weighted(0.1));
     prop_oneof![
         3 => (id.clone(), customer.clone(), name.clone()).prop_map(|(id, customer, name)| Op::Create { id, customer, name }),
-        3 => (id.clone(), customer, name, stale.clone())
+        3 => (id.clone(), customer, name, stale)
             .prop_map(|(id, customer, name, stale)| Op::Update { id, customer, name, stale }),
-        2 => (id.clone(), stale.clone()).prop_map(|(id, stale)| Op::Delete { id, stale }),
+        2 => (id.clone(), stale).prop_map(|(id, stale)| Op::Delete { id, stale }),
         1 => (id, stale).prop_map(|(id, stale)| Op::Expect { id, stale }),
     ]
 }

@@ -62,7 +62,7 @@ fn a_damaged_database_is_put_aside_and_the_newest_good_export_taken() {
         ("the file is empty", |dir| fs::write(dir.join("store/db"), b"").unwrap()),
         ("the file is noise", |dir| {
             let length = fs::metadata(dir.join("store/db")).unwrap().len() as usize;
-            let noise: Vec<u8> = (0..length).map(|i| (i * 2_654_435_761 >> 7) as u8).collect();
+            let noise: Vec<u8> = (0..length).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
             fs::write(dir.join("store/db"), noise).unwrap();
         }),
         ("the first half is zero", |dir| {
