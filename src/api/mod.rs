@@ -8,8 +8,9 @@
 //! change.
 //!
 //! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
-//! `reply` (what goes in and out), `fields`, `router`, `serve`, `listener`, then a group.
+//! `reply` (what goes in and out), `body` and `fields`, `router`, `serve`, `listener`, then a group.
 
+mod body;
 mod call;
 mod error;
 mod fields;

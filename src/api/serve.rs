@@ -2,6 +2,7 @@
 //! fields, run, answer, count.
 
 use super::{
+    body::Incoming,
     call::{Arrival, Shared},
     error::ApiError,
     fields::{self, Content},
@@ -23,7 +24,6 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -33,8 +33,6 @@ use std::{
 
 /// Where the operations stand.
 pub const BASE: &str = "restapi";
-/// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// How long an operation may take.
 const OPERATION_PATIENCE: Duration = Duration::from_secs(120);
 /// Octets of a form that is read before the caller is known, because its signature covers it.
@@ -164,7 +162,11 @@ impl Api {
         let (head, body) = request.into_parts();
         let request_id = request_id(&head.headers);
         let mut operation = None;
-        let outcome = self.answer(&head, body, connection, &mut operation).await;
+        let mut body = Incoming::new(body, &head.headers);
+        let outcome = self.answer(&head, &mut body, connection, &mut operation).await;
+        if outcome.is_err() {
+            body.discard().await;
+        }
         let mut response = outcome.unwrap_or_else(|error| {
             if let Some(cause) = error.cause() {
                 tracing::error!(request_id, operation, cause, "the operation failed: {}", error.message());
@@ -198,7 +200,7 @@ impl Api {
     async fn answer<B>(
         &self,
         head: &request::Parts,
-        body: B,
+        body: &mut Incoming<'_, B>,
         connection: Connection,
         called: &mut Option<&'static str>,
     ) -> Result<Response<Bytes>, ApiError>
@@ -237,7 +239,6 @@ impl Api {
 
         let content = Content::of(head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
-        let mut body = Incoming { body: Some(body), headers: &head.headers };
         let mut read = None;
         if content == Content::Form && !operation.is_public() {
             read = Some(body.read(octets_max.min(UNKNOWN_CALLER_OCTETS_MAX)).await?);
@@ -305,33 +306,6 @@ async fn run(operation: &Operation, arrival: Arrival, fields: serde_json::Value)
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(ApiError::internal(format!("the operation stopped: {error}"))),
         Err(_) => Err(ApiError::unavailable("This takes too long; it may still go on", "timed out")),
-    }
-}
-
-/// A body that is read at most once.
-struct Incoming<'a, B> {
-    body: Option<B>,
-    headers: &'a HeaderMap,
-}
-
-impl<B> Incoming<'_, B>
-where
-    B: Body<Data = Bytes> + Send + Unpin,
-    B::Error: std::error::Error + Send + Sync + 'static,
-{
-    async fn read(&mut self, octets_max: usize) -> Result<Bytes, ApiError> {
-        let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|octets| octets > octets_max as u64) {
-            return Err(ApiError::too_large(octets_max));
-        }
-        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
-        let collected = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, octets_max).collect()).await;
-        let collected = collected.map_err(|_| ApiError::bad_request("The body took too long to arrive"))?;
-        match collected {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::too_large(octets_max)),
-            Err(_) => Err(ApiError::bad_request("The body broke off")),
-        }
     }
 }
 

@@ -1,28 +1,26 @@
 //! Locations: where queries come from, and with which policy.
 
 use super::{
-    addresses::{AddressReply, address_text, place},
+    addresses::place,
     customers::set,
+    location_shown::{KindFilter, KindWord, LocationReply, kind_of, show},
     policies::assigned,
 };
 use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{
-            AccountRef, Both, Id, IpText, Label, NameOrUrl, Nullable, Page, PolicyRef, Range, Ranges, Text, choices,
-        },
+        input::{AccountRef, Both, Id, Label, NameOrUrl, Nullable, Page, PolicyRef, Range, Ranges, Text},
         operation::operations,
-        reply::{Deleted, Item, List, Object, Single, time_text},
-        scope::{OfAccount, OfCustomer, OfLocationKey, Own, Scope, View},
+        reply::{Deleted, List, Single},
+        scope::{OfAccount, OfCustomer, Own, Scope, View},
     },
     auth::random_hex,
     model::*,
     store::{Batch, Row},
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use serde::Deserialize;
 
 operations! {
     customer_locations {
@@ -56,180 +54,7 @@ operations! {
         POST or PUT "/locations/{id}" for [System, Sales, Msp, Customer] => update_location = update;
         /// Deletes a location.
         DELETE "/locations/{id}" for [System, Sales, Msp, Customer] => delete_location = delete;
-        /// Sets the address of a dynamic-IP location to the caller's, or to `ip`.
-        /// The key in the path is the credential.
-        GET or POST "/locations/update/{key}" for [Anyone] => update_dynamic_ip = update_dynamic;
     }
-}
-
-choices! {
-    /// A kind of location.
-    enum KindWord {
-        /// By address ranges.
-        StaticIp = "staticip",
-        /// By an address that a client keeps telling.
-        DynamicIp = "dynamicip",
-        /// By a host name's addresses.
-        DynamicDns = "dynamicdns",
-        /// By an agent's tag, anywhere.
-        Roaming = "roaming",
-        /// By a tag within another location.
-        Virtual = "virtual",
-    }
-    /// A kind of location, or all.
-    enum KindFilter {
-        /// By address ranges.
-        StaticIp = "staticip",
-        /// By an address that a client keeps telling.
-        DynamicIp = "dynamicip",
-        /// By a host name's addresses.
-        DynamicDns = "dynamicdns",
-        /// By an agent's tag, anywhere.
-        Roaming = "roaming",
-        /// By a tag within another location.
-        Virtual = "virtual",
-        /// Every kind.
-        All = "all",
-    }
-}
-
-fn kind_of(location: &Location) -> KindWord {
-    match location.kind {
-        LocationKind::StaticIp => KindWord::StaticIp,
-        LocationKind::DynamicIp { .. } => KindWord::DynamicIp,
-        LocationKind::DynamicDns { .. } => KindWord::DynamicDns,
-        LocationKind::Roaming { .. } => KindWord::Roaming,
-        LocationKind::Virtual { .. } => KindWord::Virtual,
-    }
-}
-
-fn kind_text(kind: KindWord) -> &'static str {
-    match kind {
-        KindWord::StaticIp => "staticip",
-        KindWord::DynamicIp => "dynamicip",
-        KindWord::DynamicDns => "dynamicdns",
-        KindWord::Roaming => "roaming",
-        KindWord::Virtual => "virtual",
-    }
-}
-
-/// A location as the API shows it; fields of other kinds are left out.
-#[derive(Debug, Serialize, JsonSchema)]
-struct LocationReply {
-    r#type: &'static str,
-    id: u32,
-    name: String,
-    /// The policy in force: its own, else the customer's default.
-    policy_id: Option<u32>,
-    policy_name: Option<String>,
-    deletable: bool,
-    customer_id: u32,
-    customer_name: String,
-    /// Its first address.
-    ip: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    addresses: Option<Vec<Item<AddressReply>>>,
-    /// What its update URL ends in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    /// When its address was last told.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accesstime: Option<Option<String>>,
-    /// Text of its first address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hostname: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<String>,
-}
-
-impl Object for LocationReply {
-    fn object(&self) -> &'static str {
-        "location"
-    }
-}
-
-/// A location as its policy shows it.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct PolicyLocation {
-    r#type: &'static str,
-    id: u32,
-    name: String,
-    policy_id: u32,
-    policy_name: String,
-    addresses: Vec<Item<AddressReply>>,
-}
-
-impl Object for PolicyLocation {
-    fn object(&self) -> &'static str {
-        "location"
-    }
-}
-
-fn addresses_of(view: &View, location: &Location) -> Vec<AddressReply> {
-    let owner = Account::Customer(location.customer);
-    view.under::<Address>(owner, location.id.0).map(|row| AddressReply::of(&row.value)).collect()
-}
-
-/// The locations a policy applies to.
-pub(super) fn locations_of(view: &View, policy: &Policy) -> Vec<PolicyLocation> {
-    let applies = |location: &Location| match location.policy {
-        Some(own) => own == policy.id,
-        None => policy.is_default,
-    };
-    let rows = view.of::<Location>(policy.owner).filter(|row| applies(&row.value));
-    rows.map(|row| PolicyLocation {
-        r#type: kind_text(kind_of(&row.value)),
-        id: row.value.id.0,
-        name: row.value.name.clone(),
-        policy_id: policy.id.0,
-        policy_name: policy.name.clone(),
-        addresses: addresses_of(view, &row.value).into_iter().map(Item::from).collect(),
-    })
-    .collect()
-}
-
-fn policy_in_force(view: &View, location: &Location) -> Option<Policy> {
-    let policy = match location.policy {
-        Some(id) => view.find::<Policy>(id.0, "policy"),
-        None => view.default_policy(Account::Customer(location.customer)),
-    };
-    policy.ok().map(|row| row.value)
-}
-
-fn show(view: &View, location: &Location) -> LocationReply {
-    let policy = policy_in_force(view, location);
-    let addresses = addresses_of(view, location);
-    let first = addresses.first();
-    let by_address = matches!(location.kind, LocationKind::StaticIp | LocationKind::DynamicIp { .. });
-    let mut reply = LocationReply {
-        r#type: kind_text(kind_of(location)),
-        id: location.id.0,
-        name: location.name.clone(),
-        policy_id: policy.as_ref().map(|policy| policy.id.0),
-        policy_name: policy.map(|policy| policy.name),
-        deletable: location.deletable,
-        customer_id: location.customer.0,
-        customer_name: view.customer(location.customer).map(|row| row.value.name).unwrap_or_default(),
-        ip: first.map(|address| address.ip.clone()),
-        description: by_address.then(|| first.map(|address| address.description.clone()).unwrap_or_default()),
-        addresses: None,
-        key: None,
-        accesstime: None,
-        hostname: None,
-        tag: None,
-    };
-    match &location.kind {
-        LocationKind::StaticIp => reply.addresses = Some(addresses.into_iter().map(Item::from).collect()),
-        LocationKind::DynamicIp { key, access_time } => {
-            reply.key = Some(key.clone());
-            reply.accesstime = Some(access_time.map(time_text));
-        }
-        LocationKind::DynamicDns { hostname } => reply.hostname = Some(hostname.clone()),
-        LocationKind::Roaming { tag } | LocationKind::Virtual { tag } => reply.tag = Some(tag.clone()),
-    }
-    reply
 }
 
 fn single<S>(call: &Call<S>, id: LocationId) -> Result<Single<LocationReply>, ApiError> {
@@ -490,7 +315,7 @@ async fn change<S>(call: &Call<S>, id: LocationId, input: &Update) -> Result<Sin
 }
 
 /// Sets the one address of a location, or its text.
-fn set_single<S>(
+pub(super) fn set_single<S>(
     call: &Call<S>,
     location: &Location,
     net: Option<ipnet::IpNet>,
@@ -554,51 +379,4 @@ async fn remove<S>(call: &Call<S>, id: LocationId) -> Result<Deleted, ApiError> 
     })
     .await?;
     Ok(Deleted::new(id.0))
-}
-
-#[derive(Deserialize, JsonSchema)]
-struct Told {
-    /// The address; absent is the caller's own.
-    #[serde(default)]
-    ip: Option<IpText>,
-}
-
-/// What the update of a dynamic address answers: nothing that the key alone should not show.
-#[derive(Debug, Serialize, JsonSchema)]
-struct ToldReply {
-    ip: String,
-    accesstime: String,
-}
-
-impl Object for ToldReply {
-    fn object(&self) -> &'static str {
-        "location"
-    }
-}
-
-/// An address told again within this time is not written again.
-const TOLD_AGAIN_S: i64 = 60;
-
-async fn update_dynamic(call: Call<OfLocationKey>, input: Told) -> Result<Single<ToldReply>, ApiError> {
-    let address = input.ip.map_or(call.address, |ip| ip.0);
-    if address.is_unspecified() || address.is_multicast() || address == IpAddr::from([255, 255, 255, 255]) {
-        return Err(ApiError::field("ip", "must be an address that queries can come from"));
-    }
-    let id = call.scope.location.value.id;
-    let new_address = AddressId(call.next_id::<Address>());
-    let _turn = call.address_turn().await;
-    call.write(|batch| {
-        let old = call.view.find::<Location>(id.0, "location")?;
-        let LocationKind::DynamicIp { key, access_time } = &old.value.kind else {
-            return Err(ApiError::not_found("location"));
-        };
-        let mut batch = set_single(&call, &old.value, Some(address.into()), None, new_address, batch)?;
-        if !batch.is_empty() || access_time.is_none_or(|time| call.now.0 - time.0 >= TOLD_AGAIN_S) {
-            let kind = LocationKind::DynamicIp { key: key.clone(), access_time: Some(call.now) };
-            batch = batch.update(&old, &Location { kind, ..old.value.clone() });
-        }
-        Ok((batch, ()))
-    })
-    .await?;
-    Ok(Single::new(ToldReply { ip: address_text(address.into()), accesstime: time_text(call.now) }))
 }

@@ -8,6 +8,8 @@ mod customers;
 mod domains;
 mod explain;
 mod import;
+mod location_shown;
+mod location_update;
 mod locations;
 mod msps;
 mod policies;
@@ -25,6 +27,7 @@ pub fn operations() -> Vec<Operation> {
         categories::operations,
         domains::operations,
         locations::operations,
+        location_update::operations,
         addresses::operations,
         try_out::operations,
         explain::operations,

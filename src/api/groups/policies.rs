@@ -6,7 +6,7 @@
 
 use super::{
     customers::{Preset, set},
-    locations::{PolicyLocation, locations_of},
+    location_shown::{PolicyLocation, locations_of},
 };
 use crate::{
     api::{

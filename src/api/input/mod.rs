@@ -1,0 +1,97 @@
+//! Field types that read what clients really send: forms and queries give text, JSON gives values,
+//! old clients give text in JSON too.
+//!
+//! Each type checks its bounds while it is read, so that the error names the field, and describes
+//! itself to OpenAPI. Read `raw` (a value as it arrives), then the types: `plain`, `words`, `names`,
+//! `ranges`, `upload`.
+
+mod names;
+mod plain;
+mod ranges;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod words;
+
+pub use names::{ListedName, NameOrUrl};
+pub use plain::{AccountRef, Flag, Id, Nullable, Number, PolicyRef};
+pub use ranges::{IpText, Range, Ranges};
+pub use upload::Upload;
+pub(in crate::api) use words::choices;
+pub use words::{Date, Email, Label, OptionalEmail, Password, Text, TimeZone, UuidText};
+
+use super::error::ApiError;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, de};
+use serde_json::Value;
+
+/// What an operation takes: one type, or `Both` of two.
+pub trait Input: Sized + Send + 'static {
+    /// Reads it from the fields of path, query and body put together.
+    fn read(fields: &Value) -> Result<Self, ApiError>;
+    /// Object schemas whose properties are its fields.
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema>;
+}
+
+impl<T: de::DeserializeOwned + JsonSchema + Send + 'static> Input for T {
+    fn read(fields: &Value) -> Result<Self, ApiError> {
+        serde_path_to_error::deserialize(fields).map_err(|error| {
+            let path = error.path().to_string();
+            let message = error.into_inner().to_string();
+            match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+                Some(name) if path == "." => ApiError::field(name, "is required"),
+                Some(name) => ApiError::field(&format!("{path}.{name}"), "is required"),
+                None => ApiError::field(path.trim_start_matches("[]"), message),
+            }
+        })
+    }
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        vec![T::json_schema(generator)]
+    }
+}
+
+/// Two inputs read from the same fields, such as an entry's place and its content.
+pub struct Both<A, B>(pub A, pub B);
+
+impl<A: Input, B: Input> Input for Both<A, B> {
+    fn read(fields: &Value) -> Result<Self, ApiError> {
+        Ok(Both(A::read(fields)?, B::read(fields)?))
+    }
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        let mut schemas = A::schemas(generator);
+        schemas.extend(B::schemas(generator));
+        schemas
+    }
+}
+
+/// No fields at all.
+#[derive(Deserialize, JsonSchema)]
+pub struct Nothing {}
+
+/// Which rows of a list.
+#[derive(Deserialize, JsonSchema)]
+pub struct Page {
+    /// Rows to skip, from zero.
+    #[serde(default)]
+    #[schemars(extend("x-in" = "query"))]
+    offset: Number<0, { i32::MAX as i64 }>,
+    /// Page size; 100 where it is absent, and 0 gives no rows.
+    #[serde(default)]
+    #[schemars(extend("x-in" = "query"))]
+    limit: Option<Number<0, { i32::MAX as i64 }>>,
+}
+
+impl Page {
+    /// Rows to skip.
+    pub fn offset(&self) -> usize {
+        self.offset.0 as usize
+    }
+
+    /// Rows to give.
+    pub fn limit(&self) -> usize {
+        self.limit.as_ref().map_or(100, |limit| limit.0 as usize)
+    }
+}
