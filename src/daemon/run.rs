@@ -151,6 +151,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         events: querylog.sender(),
         unknown_clients: parts::unknown_clients(&config),
         block_page: BlockPage::default(),
+        udp_octets_max: usize::from(config.dns.udp_payload),
     });
     let certificates = match CertSource::of_api(&config) {
         Some(source) => Some(CertStore::open(source)?),
