@@ -122,6 +122,7 @@ fn plane(upstream: &str) -> Plane {
         events: EventSender::disabled(),
         unknown_clients: UnknownClients::Refuse,
         block_page: BlockPage::default(),
+        udp_octets_max: 1232,
     })
 }
 

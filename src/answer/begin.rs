@@ -6,7 +6,7 @@ use crate::{
     policy::{CompiledPolicy, NoTrace, Snapshot, Suffixes, Verdict, choose, evaluate},
     rewrite::own_shape,
     telemetry::QueryVerdict,
-    wire::{self, Extras, Fault, Query, ReplyWriter, class, ede, rcode, rtype},
+    wire::{self, Extras, Fault, Head, Query, ReplyWriter, class, ede, rcode, rtype},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -48,7 +48,7 @@ impl Answerer for Plane {
             Ok(query) => query,
             Err(fault) => return self.fault(origin, &fault, buffer),
         };
-        let limit = limit(origin.transport, &query, buffer.len());
+        let limit = self.limit(origin.transport, &query.head(), buffer.len());
         if let Some((rcode, error)) = unserved(&query) {
             self.0.counters.count(QueryVerdict::Refused, origin.transport, rcode);
             let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode);
@@ -88,7 +88,7 @@ impl Answerer for Plane {
                 let checking_disabled = query.flags.checking_disabled();
                 match self.0.resolver.cached(query.name.name(), query.qtype, dnssec_ok, checking_disabled, now) {
                     Some(answer) => {
-                        Outcome::Reply(self.write_answer(&snapshot, &**categories, &asked, &answer, buffer, limit, now))
+                        Outcome::Reply(self.write_answer(&snapshot, &categories, &asked, &answer, buffer, limit, now))
                     }
                     None if !query.flags.recursion_desired() => {
                         self.0.counters.count(QueryVerdict::Refused, origin.transport, rcode::REFUSED);
@@ -118,14 +118,14 @@ impl Plane {
             Fault::BadVers(head) => (head, rcode::BADVERS),
         };
         self.0.counters.count(QueryVerdict::Malformed, origin.transport, rcode);
-        let limit = if origin.transport == Transport::Udp { head.udp_limit() } else { buffer.len() };
+        let limit = self.limit(origin.transport, head, buffer.len());
         Outcome::Reply(ReplyWriter::start(buffer, limit, head, rcode).finish(&Extras::default()))
     }
-}
 
-/// Octets the reply may have.
-pub(super) fn limit(transport: Transport, query: &Query<'_>, room: usize) -> usize {
-    if transport == Transport::Udp { query.head().udp_limit().min(room) } else { room }
+    /// Octets the reply may have: over UDP what the client takes and the configuration allows.
+    pub(super) fn limit(&self, transport: Transport, head: &Head<'_>, room: usize) -> usize {
+        if transport == Transport::Udp { head.udp_limit().min(self.0.udp_octets_max).min(room) } else { room }
+    }
 }
 
 /// Questions a resolver does not serve, whoever asks: other classes (`version.bind` among them),

@@ -2,7 +2,7 @@
 
 use super::{
     Plane,
-    begin::{Asker, limit},
+    begin::Asker,
     reply::{self, Asked},
 };
 use crate::identify::Transport;
@@ -52,7 +52,7 @@ impl Plane {
         let room = if origin.transport == Transport::Udp { UDP_OCTETS_MAX } else { MESSAGE_OCTETS_MAX };
         let room = room.min(answer.body.len() + packet.len() + 512);
         let mut buffer = vec![0; room.max(wire::UDP_OCTETS_PLAIN)];
-        let limit = limit(origin.transport, &query, buffer.len());
+        let limit = self.limit(origin.transport, &query.head(), buffer.len());
         // The answer is looked at with the policy of now: an edit made meanwhile already counts.
         let snapshot = self.0.snapshot.load();
         let Asker::Known(_, policy) = self.ask(&snapshot, &origin) else {

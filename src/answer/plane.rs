@@ -38,6 +38,8 @@ pub struct Parts {
     pub unknown_clients: UnknownClients,
     /// The block page's addresses.
     pub block_page: BlockPage,
+    /// Octets of a reply over UDP at most, 512 to 1232, whatever the client takes.
+    pub udp_octets_max: usize,
 }
 
 /// A cheap handle on everything a query may read.

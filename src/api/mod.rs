@@ -8,8 +8,10 @@
 //! change.
 //!
 //! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
-//! `reply` (what goes in and out), `body` and `fields`, `router`, `serve`, `listener`, then a group.
+//! `reply` (what goes in and out), `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
+//! group.
 
+mod app;
 mod body;
 mod call;
 mod error;
@@ -28,6 +30,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
+pub use app::app;
 pub use call::Call;
 pub use error::ApiError;
 pub use filtering::{Explained, Filtering};

@@ -20,9 +20,9 @@ pub struct Dns {
     pub threads: usize,
     /// What a client nobody knows gets. Default `"refuse"`.
     pub unknown_clients: UnknownClients,
-    /// Largest UDP answer sent and advertised, octets, 512 to 4,096. Larger ones are truncated and
+    /// Largest UDP answer sent, octets, 512 to 1,232. Larger ones are truncated and
     /// asked again over TCP. Default 1232, which crosses every IPv6 path unfragmented.
-    #[serde(deserialize_with = "between::<_, u16, 512, 4096>")]
+    #[serde(deserialize_with = "between::<_, u16, 512, 1232>")]
     pub udp_payload: u16,
     /// Answer names of private and special use here (RFC 6303, RFC 6761) instead of asking
     /// upstream. Default true.

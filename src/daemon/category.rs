@@ -1,12 +1,15 @@
 //! Which category index serves, and which one when the configured file is no good.
 
-use crate::{category::Index, config::Config};
+use crate::{
+    category::{Index, IndexError},
+    config::Config,
+};
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
-/// The folder of the data folder that keeps a link to the last index that was good.
+/// The folder of the data folder that keeps a copy of the last index that was good.
 const FOLDER: &str = "category";
 const LAST_GOOD: &str = "last-good.weir";
 
@@ -19,62 +22,56 @@ pub struct CategoryError {
     kept: PathBuf,
 }
 
-/// Opens the configured file and keeps a link to it. A file that is missing, damaged or foreign is
+/// Opens the configured file and keeps a copy of it. A file that is missing, damaged or foreign is
 /// refused with the reason in the log, and the last good one serves instead. Without a configured
 /// file the built-in starter set serves.
 pub(super) fn open(config: &Config) -> Result<Index, CategoryError> {
     let Some(file) = &config.category.file else { return Ok(Index::built_in()) };
     let kept = config.data.dir.join(FOLDER).join(LAST_GOOD);
-    match Index::open(file) {
-        Ok(index) => {
-            if let Err(error) = keep(file, &kept) {
-                tracing::warn!(file = %kept.display(), %error, "the category file could not be kept as the last good one");
-            }
-            Ok(index)
-        }
-        Err(error) => {
-            tracing::error!(file = %file.display(), %error, "the category file is refused");
-            Index::open(&kept)
-                .inspect(|_| tracing::warn!(file = %kept.display(), "the last good category file serves"))
-                .map_err(|_| CategoryError { file: file.clone(), reason: error.to_string(), kept: kept.clone() })
-        }
-    }
+    load(file, &kept).or_else(|error| {
+        tracing::error!(file = %file.display(), %error, "the category file is refused");
+        Index::open(&kept)
+            .inspect(|_| tracing::warn!(file = %kept.display(), "the last good category file serves"))
+            .map_err(|_| CategoryError { file: file.clone(), reason: error.to_string(), kept: kept.clone() })
+    })
 }
 
 /// Opens the configured file for a daemon that has an index: `None` where it is refused, and the
 /// one in use stays.
 pub(super) fn reload(config: &Config) -> Option<Index> {
     let file = config.category.file.as_ref()?;
-    match Index::open(file) {
-        Ok(index) => {
-            let kept = config.data.dir.join(FOLDER).join(LAST_GOOD);
-            if let Err(error) = keep(file, &kept) {
-                tracing::warn!(file = %kept.display(), %error, "the category file could not be kept as the last good one");
-            }
-            Some(index)
-        }
-        Err(error) => {
+    load(file, &config.data.dir.join(FOLDER).join(LAST_GOOD))
+        .inspect_err(|error| {
             tracing::error!(file = %file.display(), %error, "the category file is refused; the one in use stays");
-            None
-        }
-    }
+        })
+        .ok()
 }
 
-/// Links `file` as `kept`, or copies it where the two are on different disks.
-fn keep(file: &Path, kept: &Path) -> io::Result<()> {
-    let file = fs::canonicalize(file)?;
+/// Checks `file` and serves from a copy of it, which nobody writes into: a file overwritten in
+/// place would take the last good one along, and the daemon that has it mapped. Without room for a
+/// copy the file itself serves.
+fn load(file: &Path, kept: &Path) -> Result<Index, IndexError> {
+    let index = Index::open(file)?;
+    Ok(keep(file, kept).unwrap_or_else(|error| {
+        tracing::warn!(file = %kept.display(), %error, "the category file could not be kept as the last good one");
+        index
+    }))
+}
+
+/// Copies `file` as `kept` and opens the copy.
+fn keep(file: &Path, kept: &Path) -> Result<Index, IndexError> {
     if let Some(folder) = kept.parent() {
         fs::create_dir_all(folder)?;
     }
     let next = kept.with_extension("next");
-    match fs::remove_file(&next) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    let copied = fs::copy(file, &next).map_err(IndexError::from).and_then(|_| Index::open(&next));
+    if copied.is_err() {
+        // Half a copy is of no use and takes room.
+        let _ = fs::remove_file(&next);
     }
-    if fs::hard_link(&file, &next).is_err() {
-        fs::copy(&file, &next)?;
-    }
-    fs::rename(&next, kept)
+    let index = copied?;
+    fs::rename(&next, kept)?;
+    Ok(index)
 }
 
 #[cfg(test)]
@@ -101,6 +98,8 @@ mod tests {
         write_good(dir.path());
         assert_eq!(open(&config).expect("good").len(), Index::built_in().len());
         let file = dir.path().join("categories.weir");
+        fs::write(&file, b"no index").expect("overwritten in place");
+        assert_eq!(open(&config).expect("the last good").len(), Index::built_in().len());
         fs::remove_file(&file).expect("there");
         assert_eq!(open(&config).expect("the last good").len(), Index::built_in().len());
         fs::write(&file, b"no index").expect("written");

@@ -5,12 +5,13 @@ use crate::{
     dns::Upstream,
 };
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -22,10 +23,13 @@ pub struct Daemon {
     process: Child,
     /// Where it answers DNS over UDP.
     pub udp: SocketAddr,
+    /// Where it answers DNS over TCP.
+    pub tcp: SocketAddr,
     /// What its API's addresses begin with.
     pub api: String,
     /// All it printed until it was ready.
     pub said: Vec<String>,
+    log: PathBuf,
 }
 
 /// A data folder and an upstream, which outlive daemons.
@@ -34,24 +38,65 @@ pub struct Place {
     pub upstream: Upstream,
 }
 
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub error: String,
+}
+
 impl Place {
     pub fn new() -> Place {
-        Place { folder: tempfile::tempdir().unwrap(), upstream: Upstream::start() }
+        Place::with(Upstream::start())
+    }
+
+    /// With an upstream of choice.
+    pub fn with(upstream: Upstream) -> Place {
+        Place { folder: tempfile::tempdir().unwrap(), upstream }
     }
 
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// Starts a daemon here and waits until it is ready.
-    pub fn start(&self) -> Daemon {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_weir"))
+    /// A path beside the data folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program with the environment that daemons here get.
+    fn program(&self) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_weir"));
+        program
             .current_dir(self.folder.path())
             .env("WEIR_DATA__DIR", self.data())
             .env("WEIR_DNS__LISTEN", r#"["127.0.0.1:0"]"#)
             .env("WEIR_API__LISTEN", "127.0.0.1:0")
-            .env("WEIR_RESOLVE__UPSTREAMS", format!("[\"{}\"]", self.upstream.address()))
+            .env("WEIR_RESOLVE__UPSTREAMS", format!("[\"{}\"]", self.upstream.address()));
+        program
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+        let output = self.program().args(arguments).envs(environment.iter().copied()).output().unwrap();
+        let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+        Ended { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+    }
+
+    /// Starts a daemon here and waits until it is ready.
+    pub fn start(&self) -> Daemon {
+        self.start_with(&[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn start_with(&self, environment: &[(&str, &str)]) -> Daemon {
+        let log = self.path("log");
+        let mut process = self
+            .program()
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(&log).unwrap())
             .spawn()
             .unwrap();
         let out = process.stdout.take().unwrap();
@@ -66,7 +111,8 @@ impl Place {
         loop {
             let Ok(line) = lines.recv_timeout(START_PATIENCE) else {
                 let _ = process.kill();
-                panic!("the daemon did not become ready; it said {said:#?}");
+                let log = std::fs::read_to_string(&log).unwrap_or_default();
+                panic!("the daemon did not become ready; it said {said:#?}\n{log}");
             };
             let ready = line.starts_with("weir: ready");
             said.push(line);
@@ -75,7 +121,8 @@ impl Place {
             }
         }
         let after = |words: &str| said.iter().find_map(|line| line.strip_prefix(words)).unwrap().trim().to_owned();
-        Daemon { udp: after("weir: dns udp ").parse().unwrap(), api: after("weir: api "), process, said }
+        let (udp, tcp) = (after("weir: dns udp ").parse().unwrap(), after("weir: dns tcp ").parse().unwrap());
+        Daemon { udp, tcp, api: after("weir: api "), process, said, log }
     }
 
     /// A caller with the first administrator's keys.
@@ -109,14 +156,56 @@ impl Daemon {
 
     /// SIGTERM; true if it left in order.
     pub fn stop(&mut self) -> bool {
-        let pid = i32::try_from(self.process.id()).unwrap();
-        Command::new("kill").arg(pid.to_string()).status().unwrap();
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end; true if it left in order.
+    pub fn wait(&mut self) -> bool {
         self.process.wait().unwrap().success()
+    }
+
+    /// Whether it has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until its log has so many lines with these words.
+    #[track_caller]
+    pub fn wait_for_log(&self, words: &str, count: usize) {
+        until(|| (self.log().lines().filter(|line| line.contains(words)).count() >= count).then_some(()));
+    }
+}
+
+/// Asks again and again until there is something, for a minute at most.
+#[track_caller]
+pub fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < end, "it never happened");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}", std::fs::read_to_string(&self.log).unwrap_or_default());
+        }
     }
 }
