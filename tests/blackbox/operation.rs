@@ -3,9 +3,12 @@
 use crate::{
     client::{http, id},
     daemon::{Daemon, Place, until},
-    dns::{ALLOWED, Got, Upstream, ask, asked_name, query, reply_to, socket},
+    dns::{ALLOWED, Got, Upstream, ask, ask_for, asked_name, connect, frame, query, receive_frame, reply_to, socket},
 };
-use hickory_proto::{op::Message, rr::RecordType::A};
+use hickory_proto::{
+    op::Message,
+    rr::RecordType::{A, PTR},
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -76,12 +79,22 @@ fn every_fault_of_a_file_is_shown_in_its_line() {
 #[tokio::test]
 async fn variables_override_the_file() {
     let place = Place::new();
-    fs::write(place.path("weir.toml"), "[api]\ntls = \"self-signed\"\n[metrics]\nenabled = true\n").unwrap();
     let file = place.path("weir.toml");
-    let daemon = place.start_with(&[("WEIR_API__TLS", "off"), ("WEIR_METRICS__ENABLED", "false")]);
+    let text = "[api]\ntls = \"self-signed\"\n[metrics]\nenabled = true\n[dns]\nunknown_clients = \"drop\"\n";
+    fs::write(&file, text).unwrap();
+    let arguments = ["serve", "--config", file.to_str().unwrap()];
+    let metrics = |daemon: &Daemon| {
+        let url = format!("{}/metrics", daemon.api.trim_end_matches("/restapi"));
+        async { http().get(url).send().await.unwrap().status().as_u16() }
+    };
+    let daemon = place.start_as(&arguments, &[]);
+    assert!(daemon.api.starts_with("https://"), "{}", daemon.api);
+    assert_eq!(metrics(&daemon).await, 200);
+    drop(daemon);
+    let environment = [("WEIR_API__TLS", "off"), ("WEIR_METRICS__ENABLED", "false")];
+    let daemon = place.start_as(&arguments, &environment);
     assert!(daemon.api.starts_with("http://"), "{}", daemon.api);
-    let url = format!("{}/metrics", daemon.api.trim_end_matches("/restapi"));
-    assert_eq!(http().get(url).send().await.unwrap().status(), 404);
+    assert_eq!(metrics(&daemon).await, 404);
     let ended = place.run(&["check", file.to_str().unwrap()], &[("WEIR_API__TLS", "sometimes")]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.error.contains("WEIR_API__TLS"), "{ended:?}");
@@ -162,6 +175,8 @@ fn a_damaged_category_file_never_replaces_a_good_one() {
         "{log}"
     );
     drop(daemon);
+    let ended = place.run(&["check"], &environment);
+    assert!(ended.code == Some(1) && ended.error.contains("categories.weir"), "{ended:?}");
     fs::remove_dir_all(place.data()).unwrap();
     let ended = place.run(&["serve"], &environment);
     assert_eq!(ended.code, Some(1), "nothing is served without categories: {ended:?}");
@@ -182,6 +197,12 @@ fn sigterm_lets_waiting_queries_have_their_answers() {
     let shut = gate.lock().unwrap();
     let waiting = socket("127.0.0.1");
     waiting.send_to(&query("slow.example", A).to_vec().unwrap(), daemon.udp).unwrap();
+    let mut stream = connect(daemon.tcp);
+    // The second needs no upstream: its reply says that the first was taken.
+    for name in ["slow.example", "malware.weir.test"] {
+        stream.write_all(&frame(&query(name, A).to_vec().unwrap())).unwrap();
+    }
+    receive_frame(&mut stream).unwrap();
     until(|| (place.upstream.count("slow.example", A) > 0).then_some(()));
     daemon.signal("TERM");
     daemon.wait_for_log("stopping", 1);
@@ -189,6 +210,20 @@ fn sigterm_lets_waiting_queries_have_their_answers() {
     let mut buffer = [0; 512];
     let length = waiting.recv(&mut buffer).unwrap();
     assert_eq!(Message::from_vec(&buffer[..length]).unwrap().answers.len(), 1);
+    let reply = Message::from_vec(&receive_frame(&mut stream).unwrap()).unwrap();
+    assert_eq!((asked_name(&reply), reply.answers.len()), ("slow.example.".to_owned(), 1));
+    assert!(daemon.wait(), "exit code 0");
+}
+
+#[test]
+fn sigterm_waits_for_no_upstream_that_never_answers() {
+    let place = Place::with(Upstream::scripted(|_| None));
+    let mut daemon = place.start_with(&[("WEIR_RESOLVE__TIMEOUT_MS", "60000"), ("WEIR_RESOLVE__TRIES", "10")]);
+    let waiting = socket("127.0.0.1");
+    waiting.send_to(&query("never.example", A).to_vec().unwrap(), daemon.udp).unwrap();
+    until(|| (place.upstream.count("never.example", A) > 0).then_some(()));
+    daemon.signal("TERM");
+    until(|| (!daemon.runs()).then_some(()));
     assert!(daemon.wait(), "exit code 0");
 }
 
@@ -265,7 +300,7 @@ fn logged(place: &Place) -> Vec<Value> {
 #[tokio::test]
 async fn the_query_log_has_a_line_for_each_query_but_what_must_not_be_logged() {
     let place = Place::new();
-    let daemon = place.start_with(&[("WEIR_QUERYLOG__ENABLED", "true")]);
+    let mut daemon = place.start_with(&[("WEIR_QUERYLOG__ENABLED", "true")]);
     let admin = place.administrator(&daemon);
     let loud = id(&admin.post(BLOCK, json!({ "domain": "loud.example" })).await.ok());
     admin.post(BLOCK, json!({ "domain": "quiet.example", "log_requests": false })).await.ok();
@@ -275,17 +310,25 @@ async fn the_query_log_has_a_line_for_each_query_but_what_must_not_be_logged() {
     for name in names {
         ask(daemon.udp, "127.0.0.1", name);
     }
-    let lines = until(|| Some(logged(&place)).filter(|lines| lines.len() >= 3));
+    ask_for(daemon.udp, "1.0.0.10.in-addr.arpa", PTR);
+    let lines = until(|| Some(logged(&place)).filter(|lines| lines.len() >= 4));
     let told = |line: &Value| ["name", "verdict", "step"].map(|key| line[key].to_string()).join(" ");
     let mut told: Vec<String> = lines.iter().map(told).collect();
     told.sort_unstable();
-    let expected =
-        [r#""loud.example" "blocked" 4"#, r#""malware.weir.test" "blocked" 6"#, r#""www.example.com" "allowed" 10"#];
+    let expected = [
+        r#""1.0.0.10.in-addr.arpa" "local" 10"#,
+        r#""loud.example" "blocked" 4"#,
+        r#""malware.weir.test" "blocked" 6"#,
+        r#""www.example.com" "allowed" 10"#,
+    ];
     assert_eq!(told, expected);
     let line = lines.iter().find(|line| line["name"] == "loud.example").unwrap();
     assert_eq!((line["client"].clone(), line["entry"].clone()), (json!("127.0.0.1"), json!(loud)));
     let mode = fs::metadata(place.data().join("querylog")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "who asked what is for the owner alone");
+    ask(daemon.udp, "127.0.0.1", "last.example");
+    assert!(daemon.stop());
+    assert!(logged(&place).iter().any(|line| line["name"] == "last.example"), "the end loses no line");
 }
 
 /// A small disk; it goes when dropped.
