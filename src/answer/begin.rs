@@ -88,7 +88,7 @@ impl Answerer for Plane {
                 let checking_disabled = query.flags.checking_disabled();
                 match self.0.resolver.cached(query.name.name(), query.qtype, dnssec_ok, checking_disabled, now) {
                     Some(answer) => {
-                        Outcome::Reply(self.write_answer(&snapshot, &**categories, &asked, &answer, buffer, limit, now))
+                        Outcome::Reply(self.write_answer(&snapshot, &categories, &asked, &answer, buffer, limit, now))
                     }
                     None if !query.flags.recursion_desired() => {
                         self.record(&asked, QueryVerdict::Refused, rcode::REFUSED);

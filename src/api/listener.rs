@@ -1,15 +1,17 @@
 //! The API's own accept loop: HTTP/1.1 and HTTP/2, with or without TLS, every wait bounded.
 
-use super::serve::{Api, Connection};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use super::{
+    app::app,
+    serve::{Api, Connection},
+};
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
+    service::TowerToHyperService,
 };
 use parking_lot::Mutex;
-use std::{collections::HashMap, convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -40,6 +42,7 @@ pub async fn serve(
     api: Api,
     cancel: CancellationToken,
 ) -> io::Result<()> {
+    let app = app(api);
     let tracker = TaskTracker::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let per_address = Arc::new(PerAddress::default());
@@ -65,10 +68,10 @@ pub async fn serve(
             metrics::counter!("weir_api_connections_refused_total").increment(1);
             continue;
         };
-        let (api, cancel, tls) = (api.clone(), cancel.clone(), tls.clone());
+        let (app, cancel, tls) = (app.clone(), cancel.clone(), tls.clone());
         tracker.spawn(async move {
             let _held = (permit, place);
-            connection(stream, tls, api, peer, cancel).await;
+            connection(stream, tls, app, peer, cancel).await;
         });
     }
     tracker.close();
@@ -80,18 +83,18 @@ pub async fn serve(
 async fn connection(
     stream: TcpStream,
     tls: Option<Arc<rustls::ServerConfig>>,
-    api: Api,
+    app: Router,
     peer: IpAddr,
     cancel: CancellationToken,
 ) {
     // Answers are single writes; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => speak(stream, api, Connection { peer, tls: false }, cancel).await,
+        None => speak(stream, app, Connection { peer, tls: false }, cancel).await,
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
-                Ok(Ok(stream)) => speak(stream, api, Connection { peer, tls: true }, cancel).await,
+                Ok(Ok(stream)) => speak(stream, app, Connection { peer, tls: true }, cancel).await,
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
             }
@@ -99,14 +102,11 @@ async fn connection(
     }
 }
 
-async fn speak<S>(stream: S, api: Api, connection: Connection, cancel: CancellationToken)
+async fn speak<S>(stream: S, app: Router, connection: Connection, cancel: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let api = api.clone();
-        async move { Ok::<_, Infallible>(api.handle(request, connection).await.map(Full::<Bytes>::new)) }
-    });
+    let service = TowerToHyperService::new(app.layer(Extension(connection)));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(64 * 1024);
     builder

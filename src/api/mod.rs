@@ -8,8 +8,9 @@
 //! change.
 //!
 //! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
-//! `reply` (what goes in and out), `fields`, `router`, `serve`, `listener`, then a group.
+//! `reply` (what goes in and out), `fields`, `router`, `serve`, `app`, `listener`, then a group.
 
+mod app;
 mod call;
 mod error;
 mod fields;
@@ -27,6 +28,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
+pub use app::app;
 pub use call::Call;
 pub use error::ApiError;
 pub use filtering::{Explained, Filtering};

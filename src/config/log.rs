@@ -60,7 +60,8 @@ pub enum LogFormat {
 pub struct Metrics {
     /// Serve them. Default true.
     pub enabled: bool,
-    /// To anybody, without credentials. Default false.
+    /// To anybody who reaches the API's listener, not to this machine alone; there are no
+    /// credentials. Default false.
     pub public: bool,
 }
 

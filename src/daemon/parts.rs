@@ -63,7 +63,7 @@ pub(super) fn unknown_clients(config: &Config) -> UnknownClients {
 pub(super) fn listen_settings(config: &Config) -> Settings {
     let (limit, tcp) = (&config.dns.rate_limit, &config.dns.tcp);
     Settings {
-        rate: (limit.queries_per_second > 0).then(|| Rate {
+        rate: (limit.queries_per_second > 0).then_some(Rate {
             queries_per_second: limit.queries_per_second,
             burst: limit.burst,
             slip: SLIP,

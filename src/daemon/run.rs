@@ -172,6 +172,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
+    tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
     tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
 

@@ -4,8 +4,11 @@
 //! tracked tasks and waits for them at shutdown. A job that fails says so in the log and tries
 //! again at its next turn.
 //!
-//! - `export`: every hour the whole store as a file, so that a damaged database costs an hour.
+//! - `export`: every hour the whole store as a file, so that a damaged database costs an hour;
+//! - `image`: now and then all rows as one file, so that a start after a crash takes seconds.
 
 mod export;
+mod image;
 
 pub use export::hourly_export;
+pub use image::keep_image;

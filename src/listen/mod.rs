@@ -1,4 +1,4 @@
-//! Sockets: queries come in over UDP and TCP and go to an [`Answerer`](crate::answer::Answerer),
+//! Sockets: queries come in over UDP and TCP and go to an [`crate::answer::Answerer`],
 //! replies go back the way the queries came.
 //!
 //! [`Bound`] is one address with its sockets, bound here or inherited from the service manager.

@@ -118,8 +118,9 @@ impl Disk {
         let disk = Disk { db, file };
         disk.check_format()?;
         disk.sync()?;
-        for folder in [dir.join("blobs"), dir.to_owned()] {
-            File::open(folder)?.sync_all()?;
+        // sled syncs neither its configuration nor the folders of its new files.
+        for path in [dir.join("conf"), dir.join("blobs"), dir.to_owned()] {
+            File::open(path)?.sync_all()?;
         }
         if let Some(parent) = dir.parent() {
             File::open(parent)?.sync_all()?;
