@@ -91,7 +91,7 @@ impl Answerer for Plane {
                         Outcome::Reply(self.write_answer(&snapshot, &categories, &asked, &answer, buffer, limit, now))
                     }
                     None if !query.flags.recursion_desired() => {
-                        self.0.counters.count(QueryVerdict::Refused, origin.transport, rcode::REFUSED);
+                        self.record(&asked, QueryVerdict::Refused, rcode::REFUSED);
                         let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::REFUSED);
                         Outcome::Reply(writer.finish(&reply::ede(ede::NOT_AUTHORITATIVE, "recursion was not desired")))
                     }

@@ -117,7 +117,7 @@ impl Plane {
     }
 
     /// Counts the query, and tells the query log unless the deciding entry says not to.
-    fn record(&self, asked: &Asked<'_>, verdict: QueryVerdict, rcode: u16) {
+    pub(super) fn record(&self, asked: &Asked<'_>, verdict: QueryVerdict, rcode: u16) {
         self.0.counters.count(verdict, asked.origin.transport, rcode);
         if asked.decision.log && self.0.events.is_enabled() {
             self.0.events.send(QueryEvent::new(

@@ -38,12 +38,16 @@ fn export(data: &Path, file: &Path) -> ExitCode {
             let report = store::export(&opened, file, now);
             opened.close();
             match report {
-                Ok(report) => done("exported", &report, file),
+                Ok(report) => {
+                    remind(data);
+                    done("exported", &report, file)
+                }
                 Err(error) => fail(format!("cannot write {}: {error}", file.display())),
             }
         }
         Err(OpenError::InUse { .. }) => match copy_newest(data, file) {
             Ok(Some(name)) => {
+                remind(data);
                 show(format_args!("the daemon is running: its export {name} was copied to {}", file.display()));
                 ExitCode::SUCCESS
             }
@@ -52,6 +56,14 @@ fn export(data: &Path, file: &Path) -> ExitCode {
         },
         Err(error) => fail(error),
     }
+}
+
+/// A backup alone opens no signature key: whoever finds that out on the day of need is locked out.
+fn remind(data: &Path) {
+    eprintln!(
+        "weir: keep {} too: signature keys in the backup are encrypted with it",
+        data.join("secret.key").display()
+    );
 }
 
 /// Copies the newest export of a data folder; its name, or `None` where there is none.

@@ -190,7 +190,8 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         tracing::warn!("some queries were left unanswered");
     }
     let _ = tokio::time::timeout(DRAIN_PATIENCE, tasks.wait()).await;
-    resolver.drain().await;
+    // Whoever asked has an answer or is gone: what upstreams still owe only fills the cache.
+    let _ = tokio::time::timeout(DRAIN_PATIENCE, resolver.drain()).await;
     querylog.close();
     store.close();
     drop(store);

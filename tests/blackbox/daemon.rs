@@ -91,9 +91,15 @@ impl Place {
 
     /// The same with more variables in its environment.
     pub fn start_with(&self, environment: &[(&str, &str)]) -> Daemon {
+        self.start_as(&[], environment)
+    }
+
+    /// The same with arguments.
+    pub fn start_as(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Daemon {
         let log = self.path("log");
         let mut process = self
             .program()
+            .args(arguments)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).unwrap())

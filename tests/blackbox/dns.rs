@@ -124,11 +124,7 @@ pub fn denial(query: &Message, code: ResponseCode, ttl: u32) -> Message {
 /// `UPSTREAM_ADDRESS` for an A query, NODATA for others.
 pub fn reply_to(query: &Message) -> Message {
     let name = asked_name(query);
-    if query.queries[0].query_type() == RecordType::A {
-        reply_with(query, [a(&name, 300)])
-    } else {
-        empty_reply(query)
-    }
+    if query.queries[0].query_type() == RecordType::A { reply_with(query, [a(&name, 300)]) } else { empty_reply(query) }
 }
 
 /// The name of the first question, with its final dot, in lower case.

@@ -4,13 +4,13 @@ use crate::{
     client::{Client, http, id},
     daemon::{Daemon, Place},
     dns::{
-        ALLOWED, Got, UPSTREAM_ADDRESS, Upstream, a, ask, ask_for, asked_name, cname, dname, ede_code, exchange, n, query,
-        reply_to, reply_with, send, socket,
+        ALLOWED, Got, UPSTREAM_ADDRESS, Upstream, a, ask, ask_for, asked_name, cname, dname, ede_code, exchange, n,
+        query, reply_to, reply_with, send, socket,
     },
 };
 use hickory_proto::{
     op::{Message, ResponseCode},
-    rr::{DNSClass, RData, RecordType, RecordType::A},
+    rr::{DNSClass, RData, Record, RecordType, RecordType::A, rdata},
 };
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -55,7 +55,11 @@ fn aliases() -> Upstream {
         let name = asked_name(query);
         let records = match name.as_str() {
             "alias.example." => {
-                vec![cname(&name, "middle.example.", 0), cname("middle.example.", "target.test.", 0), a("target.test.", 0)]
+                vec![
+                    cname(&name, "middle.example.", 0),
+                    cname("middle.example.", "target.test.", 0),
+                    a("target.test.", 0),
+                ]
             }
             "www.moved.example." => vec![
                 dname("moved.example.", "dname.test."),
@@ -89,6 +93,22 @@ async fn targets_of_an_allowed_name_are_judged_too() {
     assert_eq!(ask("www.moved.example"), Got::Blocked(15), "the operator's list");
     let reply = ask_for(daemon.udp, "www.moved.example", A);
     assert_eq!(reply.answers.len(), 1, "nothing of the upstream's answer is left");
+}
+
+#[tokio::test]
+async fn targets_of_service_records_are_judged_too() {
+    let place = Place::with(Upstream::scripted(|query| {
+        let name = asked_name(query);
+        let service = rdata::SVCB::new(1, n("edge.target.test."), Vec::new());
+        let data = RData::HTTPS(rdata::HTTPS(service));
+        Some(reply_with(query, [Record::from_rdata(n(&name), 300, data)]))
+    }));
+    let daemon = place.start();
+    let admin = place.administrator(&daemon);
+    assert_eq!(ask_for(daemon.udp, "www.example.com", RecordType::HTTPS).answers.len(), 1);
+    list(&admin, BLOCK, "target.test").await;
+    let reply = ask_for(daemon.udp, "www.example.com", RecordType::HTTPS);
+    assert_eq!((reply.answers.len(), reply.authorities.len(), ede_code(&reply)), (0, 1, Some(17)), "NODATA");
 }
 
 #[tokio::test]
@@ -197,14 +217,13 @@ async fn capitals_come_back_as_they_were_sent() {
 async fn names_of_every_length_are_filtered() {
     let place = Place::new();
     let daemon = place.start();
-    // 255 octets on the wire: labels of 60 and the rest, then the name of 18 octets.
     for (below, got) in [("malware.weir.test", Got::Blocked(17)), ("harmless.own.test", ALLOWED)] {
         let mut name = below.to_owned();
         while name.len() < 253 {
             let room = (253 - name.len() - 1).min(60);
-            name = if room == 0 { panic!("cannot fill") } else { format!("{}.{name}", "x".repeat(room)) };
+            name = format!("{}.{name}", "x".repeat(room));
         }
-        assert_eq!(n(&name).len(), 254 + usize::from(n(&name).len() == 255), "the longest there is");
+        assert_eq!(name.len(), 253, "255 octets on the wire, the longest there is");
         assert_eq!(ask(daemon.udp, "127.0.0.1", &name), got, "{name}");
     }
 }

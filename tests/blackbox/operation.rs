@@ -3,9 +3,12 @@
 use crate::{
     client::{http, id},
     daemon::{Daemon, Place, until},
-    dns::{ALLOWED, Got, Upstream, ask, asked_name, query, reply_to, socket},
+    dns::{ALLOWED, Got, Upstream, ask, ask_for, asked_name, connect, frame, query, receive_frame, reply_to, socket},
 };
-use hickory_proto::{op::Message, rr::RecordType::A};
+use hickory_proto::{
+    op::Message,
+    rr::RecordType::{A, PTR},
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -46,7 +49,8 @@ async fn a_second_daemon_on_the_folder_says_so_and_leaves() {
 fn every_fault_of_a_file_is_shown_in_its_line() {
     let place = Place::new();
     let file = place.path("bad.toml");
-    let text = "[dns]\nlisten = [\"127.0.0.1\"]\nunknown_client = \"drop\"\n\n[resolve]\ntries = 99\n\n[cash]\nsize = 1\n";
+    let text =
+        "[dns]\nlisten = [\"127.0.0.1\"]\nunknown_client = \"drop\"\n\n[resolve]\ntries = 99\n\n[cash]\nsize = 1\n";
     fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
     for arguments in [&["check", file][..], &["serve", "--config", file]] {
@@ -75,12 +79,22 @@ fn every_fault_of_a_file_is_shown_in_its_line() {
 #[tokio::test]
 async fn variables_override_the_file() {
     let place = Place::new();
-    fs::write(place.path("weir.toml"), "[api]\ntls = \"self-signed\"\n[metrics]\nenabled = true\n").unwrap();
     let file = place.path("weir.toml");
-    let daemon = place.start_with(&[("WEIR_API__TLS", "off"), ("WEIR_METRICS__ENABLED", "false")]);
+    let text = "[api]\ntls = \"self-signed\"\n[metrics]\nenabled = true\n[dns]\nunknown_clients = \"drop\"\n";
+    fs::write(&file, text).unwrap();
+    let arguments = ["serve", "--config", file.to_str().unwrap()];
+    let metrics = |daemon: &Daemon| {
+        let url = format!("{}/metrics", daemon.api.trim_end_matches("/restapi"));
+        async { http().get(url).send().await.unwrap().status().as_u16() }
+    };
+    let daemon = place.start_as(&arguments, &[]);
+    assert!(daemon.api.starts_with("https://"), "{}", daemon.api);
+    assert_eq!(metrics(&daemon).await, 200);
+    drop(daemon);
+    let environment = [("WEIR_API__TLS", "off"), ("WEIR_METRICS__ENABLED", "false")];
+    let daemon = place.start_as(&arguments, &environment);
     assert!(daemon.api.starts_with("http://"), "{}", daemon.api);
-    let url = format!("{}/metrics", daemon.api.trim_end_matches("/restapi"));
-    assert_eq!(http().get(url).send().await.unwrap().status(), 404);
+    assert_eq!(metrics(&daemon).await, 404);
     let ended = place.run(&["check", file.to_str().unwrap()], &[("WEIR_API__TLS", "sometimes")]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.error.contains("WEIR_API__TLS"), "{ended:?}");
@@ -98,8 +112,7 @@ fn what_is_secret_is_for_the_owner_alone() {
     let table: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
     let mut keys: Vec<&str> = table.keys().map(String::as_str).collect();
     keys.sort_unstable();
-    let expected =
-        ["access_token", "access_token_secret", "consumer_key", "consumer_secret", "email", "password"];
+    let expected = ["access_token", "access_token_secret", "consumer_key", "consumer_secret", "email", "password"];
     assert_eq!(keys, expected);
     assert!(table.values().all(|value| value.as_str().is_some_and(|text| text.len() >= 8)), "none is empty");
 }
@@ -157,8 +170,13 @@ fn a_damaged_category_file_never_replaces_a_good_one() {
     let daemon = place.start_with(&environment);
     assert!(blocked(&daemon, "first.example"), "the last good one");
     let log = daemon.log().split_off(before);
-    assert!(log.contains("the category file is refused") && log.contains("the last good category file serves"), "{log}");
+    assert!(
+        log.contains("the category file is refused") && log.contains("the last good category file serves"),
+        "{log}"
+    );
     drop(daemon);
+    let ended = place.run(&["check"], &environment);
+    assert!(ended.code == Some(1) && ended.error.contains("categories.weir"), "{ended:?}");
     fs::remove_dir_all(place.data()).unwrap();
     let ended = place.run(&["serve"], &environment);
     assert_eq!(ended.code, Some(1), "nothing is served without categories: {ended:?}");
@@ -179,6 +197,12 @@ fn sigterm_lets_waiting_queries_have_their_answers() {
     let shut = gate.lock().unwrap();
     let waiting = socket("127.0.0.1");
     waiting.send_to(&query("slow.example", A).to_vec().unwrap(), daemon.udp).unwrap();
+    let mut stream = connect(daemon.tcp);
+    // The second needs no upstream: its reply says that the first was taken.
+    for name in ["slow.example", "malware.weir.test"] {
+        stream.write_all(&frame(&query(name, A).to_vec().unwrap())).unwrap();
+    }
+    receive_frame(&mut stream).unwrap();
     until(|| (place.upstream.count("slow.example", A) > 0).then_some(()));
     daemon.signal("TERM");
     daemon.wait_for_log("stopping", 1);
@@ -186,6 +210,20 @@ fn sigterm_lets_waiting_queries_have_their_answers() {
     let mut buffer = [0; 512];
     let length = waiting.recv(&mut buffer).unwrap();
     assert_eq!(Message::from_vec(&buffer[..length]).unwrap().answers.len(), 1);
+    let reply = Message::from_vec(&receive_frame(&mut stream).unwrap()).unwrap();
+    assert_eq!((asked_name(&reply), reply.answers.len()), ("slow.example.".to_owned(), 1));
+    assert!(daemon.wait(), "exit code 0");
+}
+
+#[test]
+fn sigterm_waits_for_no_upstream_that_never_answers() {
+    let place = Place::with(Upstream::scripted(|_| None));
+    let mut daemon = place.start_with(&[("WEIR_RESOLVE__TIMEOUT_MS", "60000"), ("WEIR_RESOLVE__TRIES", "10")]);
+    let waiting = socket("127.0.0.1");
+    waiting.send_to(&query("never.example", A).to_vec().unwrap(), daemon.udp).unwrap();
+    until(|| (place.upstream.count("never.example", A) > 0).then_some(()));
+    daemon.signal("TERM");
+    until(|| (!daemon.runs()).then_some(()));
     assert!(daemon.wait(), "exit code 0");
 }
 
@@ -199,10 +237,15 @@ async fn explain_asks_the_running_daemon() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let deciding: Vec<&str> = ended.out.lines().filter(|line| line.starts_with('*')).collect();
     assert!(matches!(deciding[..], [step] if step.starts_with("* 6 categories")), "{}", ended.out);
-    for words in ["verdict       blocked", "0.0.0.0", "Local network"] {
-        assert!(ended.out.contains(words), "{words}: {}", ended.out);
+    let words: Vec<&str> = ended.out.split_whitespace().collect();
+    for expected in ["verdict blocked", "IN A 0.0.0.0", "customer Local network", "within 127.0.0.0/8"] {
+        assert!(words.join(" ").contains(expected), "{expected}: {}", ended.out);
     }
-    place.administrator(&daemon).post("/users/1/policies/default/domains/allow", json!({ "domain": "weir.test" })).await.ok();
+    place
+        .administrator(&daemon)
+        .post("/users/1/policies/default/domains/allow", json!({ "domain": "weir.test" }))
+        .await
+        .ok();
     let ended = place.run(&["explain", "--json", "--client", "127.0.0.1", "malware.weir.test"], &environment);
     let json: Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!((json["verdict"].clone(), json["decided_by"].clone()), (json!("allowed"), json!(4)), "{json}");
@@ -225,8 +268,11 @@ async fn a_backup_brings_everything_back_in_a_new_folder() {
     let backup = place.path("backup.weir");
     let ended = place.run(&["backup", "export", backup.to_str().unwrap()], &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.error.contains("secret.key"), "what else is to be kept: {ended:?}");
 
     let other = Place::new();
+    fs::create_dir(other.data()).unwrap();
+    fs::copy(place.data().join("secret.key"), other.data().join("secret.key")).unwrap();
     let ended = other.run(&["backup", "import", backup.to_str().unwrap()], &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let daemon = other.start();
@@ -254,7 +300,7 @@ fn logged(place: &Place) -> Vec<Value> {
 #[tokio::test]
 async fn the_query_log_has_a_line_for_each_query_but_what_must_not_be_logged() {
     let place = Place::new();
-    let daemon = place.start_with(&[("WEIR_QUERYLOG__ENABLED", "true")]);
+    let mut daemon = place.start_with(&[("WEIR_QUERYLOG__ENABLED", "true")]);
     let admin = place.administrator(&daemon);
     let loud = id(&admin.post(BLOCK, json!({ "domain": "loud.example" })).await.ok());
     admin.post(BLOCK, json!({ "domain": "quiet.example", "log_requests": false })).await.ok();
@@ -264,11 +310,13 @@ async fn the_query_log_has_a_line_for_each_query_but_what_must_not_be_logged() {
     for name in names {
         ask(daemon.udp, "127.0.0.1", name);
     }
-    let lines = until(|| Some(logged(&place)).filter(|lines| lines.len() >= 3));
+    ask_for(daemon.udp, "1.0.0.10.in-addr.arpa", PTR);
+    let lines = until(|| Some(logged(&place)).filter(|lines| lines.len() >= 4));
     let told = |line: &Value| ["name", "verdict", "step"].map(|key| line[key].to_string()).join(" ");
     let mut told: Vec<String> = lines.iter().map(told).collect();
     told.sort_unstable();
     let expected = [
+        r#""1.0.0.10.in-addr.arpa" "local" 10"#,
         r#""loud.example" "blocked" 4"#,
         r#""malware.weir.test" "blocked" 6"#,
         r#""www.example.com" "allowed" 10"#,
@@ -278,6 +326,9 @@ async fn the_query_log_has_a_line_for_each_query_but_what_must_not_be_logged() {
     assert_eq!((line["client"].clone(), line["entry"].clone()), (json!("127.0.0.1"), json!(loud)));
     let mode = fs::metadata(place.data().join("querylog")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "who asked what is for the owner alone");
+    ask(daemon.udp, "127.0.0.1", "last.example");
+    assert!(daemon.stop());
+    assert!(logged(&place).iter().any(|line| line["name"] == "last.example"), "the end loses no line");
 }
 
 /// A small disk; it goes when dropped.

@@ -75,10 +75,8 @@ fn an_answer_past_its_life_stands_in_for_a_dead_upstream() {
 fn without_any_upstream_the_failure_says_why() {
     let place = Place::new();
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let daemon = place.start_with(&[
-        ("WEIR_RESOLVE__UPSTREAMS", &format!("[\"{nobody}\"]")),
-        ("WEIR_RESOLVE__TIMEOUT_MS", "200"),
-    ]);
+    let daemon = place
+        .start_with(&[("WEIR_RESOLVE__UPSTREAMS", &format!("[\"{nobody}\"]")), ("WEIR_RESOLVE__TIMEOUT_MS", "200")]);
     let reply = ask_for(daemon.udp, "www.example.com", A);
     assert_eq!(reply.metadata.response_code, ResponseCode::ServFail);
     assert!(matches!(ede_code(&reply), Some(22 | 23)), "{reply:?}");

@@ -278,7 +278,7 @@ fn many_connections_are_served_side_by_side() {
     }
     for _ in 0..3 {
         for (index, stream) in streams.iter_mut().enumerate() {
-            let name = if index % 2 == 0 { "malware.weir.test" } else { "www.example.com" };
+            let name = if index.is_multiple_of(2) { "malware.weir.test" } else { "www.example.com" };
             stream.write_all(&frame(&query(name, A).to_vec().unwrap())).unwrap();
         }
         for stream in &mut streams {
