@@ -4,7 +4,7 @@ use super::DaemonError;
 use crate::{
     answer::{LocalZones, UnknownClients},
     category::Catalogue,
-    config::{self, Config, QueryLog},
+    config::{self, Config},
     listen::{Rate, Settings, TcpSettings},
     model::Level,
     policy::Presets,
@@ -82,9 +82,8 @@ pub(super) fn listen_settings(config: &Config) -> Settings {
 
 /// Where queries are logged, if they are.
 pub(super) fn querylog_options(config: &Config) -> Option<querylog::Options> {
-    let QueryLog { enabled, dir, retention_days } = &config.querylog;
-    let dir = dir.clone().unwrap_or_else(|| config.data.dir.join("querylog"));
-    enabled.then_some(querylog::Options { dir, retention_days: *retention_days })
+    let options = querylog::Options { dir: config.querylog_dir(), retention_days: config.querylog.retention_days };
+    config.querylog.enabled.then_some(options)
 }
 
 /// UDP threads: as configured, or one a core.

@@ -120,6 +120,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     };
     let store =
         tokio::task::spawn_blocking(open).await.map_err(io::Error::other).map_err(io_error("opening the store"))??;
+    report(&store);
     let first = {
         let (store, dir) = (store.clone(), config.data.dir.clone());
         tokio::task::spawn_blocking(move || auth::first_start(&store, &dir, FIRST_ADMIN, now()))
@@ -198,6 +199,25 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let _ = tokio::time::timeout(DRAIN_PATIENCE, tokio::task::spawn_blocking(move || publishing.join())).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says what was unusual about opening the store.
+fn report(store: &Store) {
+    let report = store.open_report();
+    if let Some(damaged) = &report.damaged_moved_to {
+        tracing::error!(
+            moved_to = %damaged.display(),
+            imported_from = report.imported_from.as_ref().map(|path| path.display().to_string()),
+            "the database was damaged; the newest good export serves in its place"
+        );
+    }
+    if report.secret_key_created && report.rows > 0 {
+        tracing::error!(
+            data = %store.data_dir().display(),
+            "secret.key was missing and a new one was made: signature keys made before do not work, until \
+             the old file is back or the keys are made again"
+        );
+    }
 }
 
 /// The sockets the service manager handed over, or our own.

@@ -1,6 +1,6 @@
 //! What the listeners count; handles are made once, so that counting is one atomic addition.
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Gauge, counter, gauge};
 
 /// Queries and connections that were not served, by reason, and the connections open.
 pub(super) struct Counters {
@@ -36,8 +36,6 @@ impl Counters {
     pub(super) fn new() -> Self {
         const DROPPED: &str = "weir_listen_dropped_total";
         const CONNECTIONS: &str = "weir_tcp_connections";
-        describe_counter!(DROPPED, "Queries and connections that were not served, by reason");
-        describe_gauge!(CONNECTIONS, "TCP connections open now");
         let dropped = |reason: &'static str| counter!(DROPPED, "reason" => reason);
         Counters {
             malformed: dropped("malformed"),
