@@ -25,6 +25,8 @@ use weir::{
 const ENTRIES_EACH: u32 = 100;
 
 fn main() {
+    // The HTTP client asks for a TLS provider even where it speaks plain HTTP.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u32>().ok());
     let customers = numbers.next().unwrap_or(10_000);
     let edits = numbers.next().unwrap_or(500);
