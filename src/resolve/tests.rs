@@ -415,7 +415,7 @@ async fn tls_upstreams_are_checked_by_name_or_address() {
         (format!("tls://{}", fake.tls), true),
         (format!("tls://{}#other.test", fake.tls), false),
     ] {
-        let options = Options { tls_roots: Some(fake.roots.clone()), timeout_ms: 2000, ..options(&[&upstream]) };
+        let options = Options { tls_roots: Some(fake.roots.clone()), timeout_ms: 20_000, ..options(&[&upstream]) };
         let resolver = Resolver::new(&options).expect("a resolver");
         let names = ["a.example", "b.example", "c.example"];
         let answers = join_all(names.map(|name| resolver.resolve(key(name)))).await;
@@ -431,7 +431,7 @@ async fn tls_upstreams_are_checked_by_name_or_address() {
 async fn a_burst_goes_over_one_tls_connection() {
     let fake = Fake::start(|question, _| Reaction::Say(address(question, 60))).await;
     let upstream = format!("tls://{}#dns.test", fake.tls);
-    let options = Options { tls_roots: Some(fake.roots.clone()), timeout_ms: 3000, ..options(&[&upstream]) };
+    let options = Options { tls_roots: Some(fake.roots.clone()), timeout_ms: 30_000, ..options(&[&upstream]) };
     let resolver = Resolver::new(&options).expect("a resolver");
     let callers = (0..300).map(|index| {
         let resolver = resolver.clone();
@@ -461,7 +461,7 @@ async fn https_upstreams_work_pinned_by_address_or_found_by_name() {
         ),
     ] {
         let texts: Vec<&str> = upstreams.iter().map(String::as_str).collect();
-        let options = Options { tls_roots: Some(fake.roots.clone()), timeout_ms: 2000, ..options(&texts) };
+        let options = Options { tls_roots: Some(fake.roots.clone()), timeout_ms: 20_000, ..options(&texts) };
         let resolver = Resolver::new(&options).expect("a resolver");
         let answer = resolver.resolve(key("www.example")).await;
         assert_eq!((answer.rcode, answer.counts), (0, [1, 0, 0]), "{upstreams:?}");
