@@ -16,7 +16,7 @@ use hickory_proto::{
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use upstream::{Fake, Reaction, Way, a, address, answers, cname, denial, n, reply};
 
-const TIMEOUT_MS: u32 = 600;
+const TIMEOUT_MS: u32 = 2000;
 
 fn options(upstreams: &[&str]) -> Options {
     Options {
@@ -308,7 +308,8 @@ async fn answers_past_their_life_stand_in_while_upstreams_fail() {
         }
     })
     .await;
-    let resolver = Resolver::new(&plain(&[&fake])).expect("a resolver");
+    let options = Options { timeout_ms: 600, ..plain(&[&fake]) };
+    let resolver = Resolver::new(&options).expect("a resolver");
     let stored = resolver.resolve(key("www.example")).await.stored_at;
     silent.store(true, Ordering::Relaxed);
     let later = stored + s(3600);
