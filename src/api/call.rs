@@ -4,6 +4,7 @@ use super::{
     error::ApiError,
     filtering::Filtering,
     scope::{Entered, Scope, View},
+    services::Services,
 };
 use crate::{
     auth::Caller,
@@ -22,7 +23,7 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(10);
 /// What all calls share.
 pub(super) struct Shared {
     pub(super) store: Store,
-    pub(super) filtering: Arc<dyn Filtering>,
+    pub(super) services: Services,
     pub(super) presets: Presets,
     pub(super) copy_settings: bool,
     pub(super) address_turn: tokio::sync::Mutex<()>,
@@ -66,7 +67,12 @@ impl<S: Scope> Call<S> {
 impl<S> Call<S> {
     /// The query path.
     pub fn filtering(&self) -> &dyn Filtering {
-        &*self.arrival.shared.filtering
+        &*self.arrival.shared.services.filtering
+    }
+
+    /// The parts of the daemon beside the store.
+    pub fn services(&self) -> &Services {
+        &self.arrival.shared.services
     }
 
     /// The presets of the levels.
@@ -155,7 +161,7 @@ impl<S> Call<S> {
 
     /// Returns when queries see all changes up to `revision`.
     pub async fn published(&self, revision: Revision) -> Result<(), ApiError> {
-        let wait = self.arrival.shared.filtering.published(revision);
+        let wait = self.arrival.shared.services.filtering.published(revision);
         tokio::time::timeout(PUBLISH_PATIENCE, wait).await.map_err(|_| {
             ApiError::unavailable(
                 "The change is saved, but queries do not see it yet",

@@ -8,7 +8,7 @@
 //! change.
 //!
 //! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
-//! `reply` (what goes in and out), `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
+//! `reply` (what goes in and out), `services`, `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
 //! group.
 
 mod app;
@@ -27,6 +27,7 @@ mod reply;
 mod router;
 mod scope;
 mod serve;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -38,3 +39,4 @@ pub use limit::Rate;
 pub use listener::serve;
 pub use operation::{Operation, Who};
 pub use serve::{Api, BASE, Connection, Options, system_clock};
+pub use services::Services;

@@ -6,13 +6,13 @@ use super::{
     call::{Arrival, Shared},
     error::ApiError,
     fields::{self, Content},
-    filtering::Filtering,
     groups,
     limit::{Limit, Rate},
     openapi,
     operation::Operation,
     reply::revision_of_tag,
     router::{NoRoute, Router},
+    services::Services,
 };
 use crate::{
     auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, form},
@@ -20,7 +20,6 @@ use crate::{
     model::{Level, Timestamp},
     policy::Presets,
     store::Store,
-    telemetry::Metrics,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
@@ -86,7 +85,6 @@ struct Inner {
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
     openapi: Bytes,
-    metrics: Option<Metrics>,
     options: Options,
     clock: fn() -> Timestamp,
 }
@@ -97,14 +95,8 @@ pub fn system_clock() -> Timestamp {
 }
 
 impl Api {
-    /// Puts the API together. `metrics` is what `/metrics` shows; without it there is no such page.
-    pub fn new(
-        store: Store,
-        filtering: Arc<dyn Filtering>,
-        metrics: Option<Metrics>,
-        options: Options,
-        clock: fn() -> Timestamp,
-    ) -> Self {
+    /// Puts the API together.
+    pub fn new(store: Store, services: Services, options: Options, clock: fn() -> Timestamp) -> Self {
         let catalogue = Catalogue::get();
         let presets = Presets {
             low: catalogue.preset(Level::L),
@@ -126,7 +118,7 @@ impl Api {
             authenticator: Authenticator::new(store.clone()),
             shared: Arc::new(Shared {
                 store,
-                filtering,
+                services,
                 presets,
                 copy_settings: options.copy_settings,
                 address_turn: tokio::sync::Mutex::default(),
@@ -136,7 +128,6 @@ impl Api {
             router,
             by_key: Limit::new(options.key_rate),
             by_address: Limit::new(options.address_rate),
-            metrics,
             options,
             clock,
         }))
@@ -215,7 +206,7 @@ impl Api {
         match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["healthz"] if reading => return Ok(page("text/plain; charset=utf-8", Bytes::from_static(b"ok\n"))),
             ["metrics"] if reading && (inner.options.metrics_public || address.is_loopback()) => {
-                let metrics = inner.metrics.as_ref().ok_or_else(|| ApiError::not_found("page"))?;
+                let metrics = inner.shared.services.metrics.as_ref().ok_or_else(|| ApiError::not_found("page"))?;
                 return Ok(page("text/plain; version=0.0.4; charset=utf-8", Bytes::from(metrics.render())));
             }
             [BASE, ..] => {}

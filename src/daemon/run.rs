@@ -169,7 +169,8 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
     let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
-    let api = Api::new(store.clone(), Arc::new(path), metrics.clone(), api_options(&config), now);
+    let services = api::Services { filtering: Arc::new(path), metrics: metrics.clone() };
+    let api = Api::new(store.clone(), services, api_options(&config), now);
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));

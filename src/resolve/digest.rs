@@ -28,6 +28,12 @@ pub(super) struct Lifetimes {
     pub(super) negative_max_s: u32,
 }
 
+/// Seconds a denial without SOA is kept. RFC 2308, section 5, would have none kept, lest two caches hand it to
+/// each other for ever; but some upstreams strip every SOA, and asking them anew for each query of a popular name
+/// without, say, an HTTPS record is how a cache is drowned. A reply from the cache shows no lifetime that
+/// another could take over, so the loop stays as short as this.
+const BARE_DENIAL_S: u32 = 30;
+
 /// How far a message can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
@@ -96,8 +102,7 @@ pub(super) fn digest(
     };
     let mut encoded = encode::encode(asked.name, &answers, &authorities).map_err(|_| Unusable::Size)?;
     if negative && !soa_found {
-        // RFC 2308, section 5: a denial without SOA is for nobody's cache.
-        encoded.ttl_s = 0;
+        encoded.ttl_s = if answers.is_empty() { BARE_DENIAL_S } else { encoded.ttl_s.min(BARE_DENIAL_S) };
     }
     let mut targets = chain.targets;
     targets.extend(answers.iter().filter_map(service_target));
@@ -402,11 +407,20 @@ mod tests {
             (ResponseCode::NoError, soa("example.", 100, 300), 100, 1),
             (ResponseCode::NXDomain, soa(".", 999_999, 999_999), 3600, 1),
             // The SOA of a zone the name is not in says nothing.
-            (ResponseCode::NXDomain, soa("test.", 900, 300), 0, 0),
+            (ResponseCode::NXDomain, soa("test.", 900, 300), BARE_DENIAL_S, 0),
         ] {
             let answer = digest_a(&message(code, vec![], vec![soa])).expect("an answer");
             assert_eq!((answer.ttl_s, answer.counts), (ttl_s, [0, authorities, 0]));
             assert_eq!(answer.rcode, u16::from(code));
+        }
+    }
+
+    #[test]
+    fn a_chain_that_ends_in_a_bare_denial_lives_no_longer_than_either() {
+        for (ttl, expected) in [(60, BARE_DENIAL_S), (7, 7), (0, 0)] {
+            let link = Record::from_rdata(n("www.example."), ttl, RData::CNAME(rdata::CNAME(n("gone.test."))));
+            let answer = digest_a(&message(ResponseCode::NXDomain, vec![link], vec![])).expect("an answer");
+            assert_eq!(answer.ttl_s, expected);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A store with two MSPs and four customers, and an API over it.
 
 use crate::{
-    api::{Api, Connection, Explained, Filtering, Options, system_clock},
+    api::{Api, Connection, Explained, Filtering, Options, Services, system_clock},
     auth::{ClientKeys, first_start, keys},
     category::{Catalogue, Index},
     identify::Identified,
@@ -174,7 +174,7 @@ impl House {
         let (publisher, _) = Publisher::start(&store, NameKey(7), presets).expect("publishes");
         let snapshot = publisher.snapshot();
         let filtering = Arc::new(Deciding { publisher, snapshot, categories: Index::built_in() });
-        let api = Api::new(store.clone(), filtering, None, options, system_clock);
+        let api = Api::new(store.clone(), Services { filtering, metrics: None }, options, system_clock);
         let admin = store.all::<Admin>().next().expect("the first administrator").value;
         let (row, keys) = keys::make(&store, admin.id, admin.account, system_clock()).expect("random");
         let mut house = House {

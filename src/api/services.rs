@@ -1,0 +1,14 @@
+//! What handlers reach beside the store.
+
+use super::filtering::Filtering;
+use crate::telemetry::Metrics;
+use std::sync::Arc;
+
+/// The parts of the daemon that operations act on. Tests give the API parts of their own.
+#[derive(Clone)]
+pub struct Services {
+    /// The query path.
+    pub filtering: Arc<dyn Filtering>,
+    /// What `/metrics` shows; without it there is no such page.
+    pub metrics: Option<Metrics>,
+}
