@@ -130,7 +130,7 @@ impl<S> Call<S> {
         let mut attempt = 1;
         let mut _turn = None;
         loop {
-            let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now);
+            let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now).from(self.address);
             let (batch, answer) = decide(batch)?;
             if batch.is_empty() {
                 return Ok((store.revision(), answer));

@@ -3,6 +3,7 @@
 //! The order is the one of the documentation.
 
 mod addresses;
+mod audit;
 mod categories;
 mod customers;
 mod domains;
@@ -31,6 +32,7 @@ pub fn operations() -> Vec<Operation> {
         addresses::operations,
         try_out::operations,
         explain::operations,
+        audit::operations,
     ]
     .into_iter()
     .flat_map(|group| group())

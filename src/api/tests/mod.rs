@@ -1,6 +1,7 @@
 //! The API whole, without sockets: requests in, answers out, rows and snapshots behind it.
 
 mod accounts;
+mod audit;
 mod domains;
 mod golden;
 mod harness;
