@@ -10,6 +10,7 @@ use super::{
     limit::{Limit, Rate},
     openapi,
     operation::Operation,
+    permissions::{of_role, permission_of},
     reply::revision_of_tag,
     router::{NoRoute, Router},
     services::Services,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, form},
     category::Catalogue,
-    model::{Level, Timestamp},
+    model::{Level, Role, Timestamp},
     policy::Presets,
     store::Store,
 };
@@ -113,6 +114,8 @@ impl Api {
                 }
             }
         }
+        let built_in =
+            [Role::System, Role::Sales, Role::Msp, Role::Customer].map(|role| (role, of_role(&operations, role)));
         Api(Arc::new(Inner {
             openapi: Bytes::from(openapi::document(&operations).to_string()),
             authenticator: Authenticator::new(store.clone()),
@@ -120,6 +123,7 @@ impl Api {
                 store,
                 services,
                 presets,
+                built_in,
                 copy_settings: options.copy_settings,
                 address_turn: tokio::sync::Mutex::default(),
                 retry_turn: tokio::sync::Mutex::default(),
@@ -242,6 +246,9 @@ impl Api {
             inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
             if !operation.admits(caller.role) {
                 return Err(ApiError::forbidden("Your role does not allow this operation"));
+            }
+            if let Some(permission) = permission_of(operation).filter(|wanted| !caller.permissions.has(*wanted)) {
+                return Err(ApiError::forbidden(format!("Your role lacks {permission}")));
             }
             Some(caller)
         };

@@ -15,6 +15,7 @@ mod locations;
 mod msps;
 mod policies;
 mod removal;
+mod roles;
 mod try_out;
 
 use super::operation::Operation;
@@ -33,6 +34,7 @@ pub fn operations() -> Vec<Operation> {
         try_out::operations,
         explain::operations,
         audit::operations,
+        roles::operations,
     ]
     .into_iter()
     .flat_map(|group| group())

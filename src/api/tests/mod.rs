@@ -9,3 +9,4 @@ mod locations;
 mod policies;
 mod refusals;
 mod requests;
+mod roles;

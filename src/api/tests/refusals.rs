@@ -17,6 +17,7 @@ struct Rows {
     msp_entry: u32,
     location: u32,
     address: u32,
+    role: u32,
 }
 
 impl Rows {
@@ -30,7 +31,9 @@ impl Rows {
         let location = json!({ "name": "l", "ip": "198.51.100.0/24" });
         let location = house.post(As::One, &format!("/users/{one}/locations/staticip"), location).await.ok();
         let address = id(&location["addresses"][0]);
-        Rows { customer: one, msp: house.msp, policy, entry, msp_entry, location: id(&location), address }
+        let role = json!({ "name": "r", "permissions": ["policy.lists.view"] });
+        let role = id(&house.post(As::One, "/roles", role).await.ok());
+        Rows { customer: one, msp: house.msp, policy, entry, msp_entry, location: id(&location), address, role }
     }
 
     /// A path with these rows in it, and the same path with rows that do not exist. The second is
@@ -56,6 +59,7 @@ impl Rows {
             ("{domainid}", entry),
             ("{locationid}", self.location),
             ("{addressid}", self.address),
+            ("{roleid}", self.role),
         ];
         let with = |value: &dyn Fn(u32) -> String| {
             rows.iter().fold(filled.clone(), |path, (name, row)| path.replace(name, &value(*row)))
@@ -72,7 +76,7 @@ fn body() -> Value {
     json!({
         "name": "n", "accountname": "n", "description": "d", "email": "n@weir.test", "license": "l", "password": "secret1",
         "domain": "n.example", "ip": "203.0.113.77", "allowed": true, "csv": "n.example\n", "locationtype": "staticip",
-        "client": "203.0.113.77", "date": "2026-01-01",
+        "client": "203.0.113.77", "date": "2026-01-01", "permissions": [],
     })
 }
 
@@ -128,7 +132,7 @@ async fn every_operation_refuses_every_wrong_caller() {
 
 /// Whether a path names rows of a tenant at all.
 fn names_a_row(pattern: &str) -> bool {
-    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}"].iter().any(|name| pattern.contains(name))
+    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}", "{roleid}"].iter().any(|name| pattern.contains(name))
 }
 
 async fn bad_signature(house: &House, method: &Method, path: &str) -> u16 {
