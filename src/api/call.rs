@@ -33,6 +33,7 @@ pub(super) struct Shared {
 }
 
 /// A request that was let in, before its operation looked at it.
+#[derive(Clone)]
 pub struct Arrival {
     pub(super) shared: Arc<Shared>,
     pub(super) operation: &'static str,

@@ -24,6 +24,7 @@ mod listener;
 mod openapi;
 mod operation;
 mod permissions;
+mod replay;
 mod reply;
 mod router;
 mod scope;

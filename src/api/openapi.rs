@@ -78,6 +78,19 @@ pub fn document(operations: &[Operation]) -> Value {
     })
 }
 
+/// Names of the fields each operation reads, wherever they stand.
+pub fn field_names(operations: &[Operation]) -> Vec<Vec<String>> {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    operations
+        .iter()
+        .map(|operation| {
+            let fields = Fields::of(operation, &mut generator);
+            let scope = fields.scope_names.iter().map(|name| (*name).to_owned());
+            scope.chain(fields.input.into_iter().map(|field| field.name)).collect()
+        })
+        .collect()
+}
+
 fn groups(operations: &[Operation]) -> Vec<Value> {
     let mut names: Vec<&str> = operations.iter().map(|operation| operation.group).collect();
     names.dedup();

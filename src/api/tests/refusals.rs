@@ -132,7 +132,9 @@ async fn every_operation_refuses_every_wrong_caller() {
 
 /// Whether a path names rows of a tenant at all.
 fn names_a_row(pattern: &str) -> bool {
-    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}", "{roleid}"].iter().any(|name| pattern.contains(name))
+    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}", "{roleid}"]
+        .iter()
+        .any(|name| pattern.contains(name))
 }
 
 async fn bad_signature(house: &House, method: &Method, path: &str) -> u16 {

@@ -26,7 +26,7 @@ async fn a_role_lets_its_administrators_do_what_it_says_and_nothing_else() {
     narrow(&house, As::Msp, &["policy.users.view", "policy.locations.manage"]).await;
     let locations = format!("/users/{}/locations", house.one);
     house.call(As::Msp, Method::GET, "/users", Value::Null).await.ok();
-    house.call(As::Msp, Method::GET, &locations, Value::Null).await.ok();
+    house.call(As::Msp, Method::GET, &format!("{locations}/all"), Value::Null).await.ok();
     let location = json!({ "name": "here", "ip": "192.0.2.1" });
     house.call(As::Msp, Method::POST, &format!("{locations}/staticip"), location).await.ok();
     for (method, path, label) in [
@@ -39,7 +39,7 @@ async fn a_role_lets_its_administrators_do_what_it_says_and_nothing_else() {
         assert!(error.ends_with(label), "{path}: {error}");
     }
     // Whose rows it reaches is the account's matter, as before.
-    house.call(As::Msp, Method::GET, &format!("/users/{}/locations", house.other), Value::Null).await.refused(404);
+    house.call(As::Msp, Method::GET, &format!("/users/{}/locations/all", house.other), Value::Null).await.refused(404);
     let held = house.call(As::Msp, Method::GET, "/permissions", Value::Null).await.ok();
     let held: Vec<&str> = held["data"]
         .as_array()
