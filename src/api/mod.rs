@@ -14,7 +14,9 @@
 mod app;
 mod body;
 mod call;
+mod docs;
 mod error;
+mod examples;
 mod fields;
 mod filtering;
 mod groups;

@@ -4,6 +4,7 @@
 use super::{
     body::Incoming,
     call::{Arrival, Shared},
+    docs,
     error::ApiError,
     fields::{self, Content},
     groups,
@@ -90,6 +91,7 @@ struct Inner {
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
     openapi: Bytes,
+    docs: Bytes,
     options: Options,
     clock: fn() -> Timestamp,
 }
@@ -120,8 +122,10 @@ impl Api {
         }
         let built_in =
             [Role::System, Role::Sales, Role::Msp, Role::Customer].map(|role| (role, of_role(&operations, role)));
+        let document = openapi::document(&operations);
         Api(Arc::new(Inner {
-            openapi: Bytes::from(openapi::document(&operations).to_string()),
+            docs: docs::page(&document).unwrap_or_default(),
+            openapi: Bytes::from(document.to_string()),
             authenticator: Authenticator::new(store.clone()),
             shared: Arc::new(Shared {
                 store,
@@ -227,6 +231,9 @@ impl Api {
         }
         if path[1..] == ["openapi.json"] && reading {
             return Ok(page("application/json", self.openapi()));
+        }
+        if path[1..] == ["docs"] && reading {
+            return Ok(docs::response(inner.docs.clone()));
         }
 
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
