@@ -7,8 +7,8 @@
 //! at and below the account that the request names, and whose `write` returns when queries see the
 //! change.
 //!
-//! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
-//! `reply` (what goes in and out), `services`, `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
+//! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input`, `head`,
+//! `reply` and `pages` (what goes in and out), `services`, `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
 //! group.
 
 mod app;
@@ -18,11 +18,13 @@ mod error;
 mod fields;
 mod filtering;
 mod groups;
+mod head;
 mod input;
 mod limit;
 mod listener;
 mod openapi;
 mod operation;
+mod pages;
 mod reply;
 mod router;
 mod scope;

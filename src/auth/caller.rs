@@ -13,6 +13,8 @@ pub struct Caller {
     pub account: Account,
     /// The key it used; what its rate is counted by.
     pub credential: Credential,
+    /// Whether that key is good for operations that read only.
+    pub reads_only: bool,
 }
 
 /// How a caller proved who it is.
@@ -22,4 +24,6 @@ pub enum Credential {
     SignatureKeys(CredentialId),
     /// A bearer token.
     ApiToken(CredentialId),
+    /// An access token of a session.
+    Session(CredentialId),
 }
