@@ -3,11 +3,12 @@
 use super::{
     error::ApiError,
     filtering::Filtering,
+    head::Head,
     scope::{Entered, Scope, View},
     services::Services,
 };
 use crate::{
-    auth::Caller,
+    auth::{Asking, Caller, Ways},
     model::{Permissions, Role, Timestamp},
     policy::Presets,
     store::{Actor, Batch, CommitError, Record, Revision, Row, Store},
@@ -24,6 +25,8 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) services: Services,
+    pub(super) ways: Ways,
+    pub(super) names: Vec<String>,
     pub(super) presets: Presets,
     /// What the built-in roles allow.
     pub(super) built_in: [(Role, Permissions); 4],
@@ -38,6 +41,7 @@ pub struct Arrival {
     pub(super) shared: Arc<Shared>,
     pub(super) operation: &'static str,
     pub(super) caller: Option<Caller>,
+    pub(super) head: Head,
     pub(super) address: IpAddr,
     pub(super) now: Timestamp,
     pub(super) if_match: Option<Revision>,
@@ -105,6 +109,26 @@ impl<S> Call<S> {
                 Err(ApiError::forbidden(format!("You cannot give {permission}, which your role lacks")))
             }
         }
+    }
+
+    /// What the request says of itself beside its fields.
+    pub fn head(&self) -> &Head {
+        &self.arrival.head
+    }
+
+    /// The ways in.
+    pub fn ways(&self) -> &Ways {
+        &self.arrival.shared.ways
+    }
+
+    /// Who asks for tokens here, with the server's address in `issuer`.
+    pub fn asking<'a>(&self, issuer: &'a str) -> Asking<'a> {
+        Asking { issuer, address: self.address, now: self.now }
+    }
+
+    /// Host names that are this server's for certain.
+    pub fn server_names(&self) -> &[String] {
+        &self.arrival.shared.names
     }
 
     /// The presets of the levels.

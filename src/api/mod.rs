@@ -7,8 +7,9 @@
 //! at and below the account that the request names, and whose `write` returns when queries see the
 //! change.
 //!
-//! Read `operation` (what a row is), `permissions` (what of it a custom role may call), `scope` (whose rows), `call` (what a handler holds), `input` and
-//! `reply` (what goes in and out), `services`, `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
+//! Read `operation` (what a row is), `permissions` (what of it a custom role may call), `scope` (whose rows),
+//! `call` (what a handler holds), `input`, `head`, `reply` and `pages` (what goes in and out), `services`, `body` and
+//! `fields`, `replay` (requests sent again), `router`, `serve`, `openapi` and `docs`, `app`, `listener`, then a
 //! group.
 
 mod app;
@@ -20,11 +21,13 @@ mod examples;
 mod fields;
 mod filtering;
 mod groups;
+mod head;
 mod input;
 mod limit;
 mod listener;
 mod openapi;
 mod operation;
+mod pages;
 mod permissions;
 mod replay;
 mod reply;

@@ -191,6 +191,62 @@ impl Reply for Deleted {
     }
 }
 
+/// An answer made by hand, with a status, headers or a body of its own: a page, a redirect. `T` is
+/// what it says where it is JSON.
+pub struct Made<T> {
+    response: Response<Bytes>,
+    json: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T> From<Response<Bytes>> for Made<T> {
+    fn from(response: Response<Bytes>) -> Self {
+        Made { response, json: std::marker::PhantomData }
+    }
+}
+
+impl<T: Serialize> Made<T> {
+    /// `value` as JSON.
+    pub fn json(value: &T) -> Result<Self, ApiError> {
+        json(value).map(Self::from)
+    }
+}
+
+impl<T: JsonSchema + 'static> Reply for Made<T> {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        Ok(self.response)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// What went through, told in fields of its own beside `code`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Done<T> {
+    /// HTTP status.
+    code: u16,
+    #[serde(flatten)]
+    value: T,
+}
+
+impl<T> Done<T> {
+    /// The envelope of `value`.
+    pub fn new(value: T) -> Self {
+        Done { code: OK, value }
+    }
+}
+
+impl<T: Serialize + JsonSchema + Send + 'static> Reply for Done<T> {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
 /// `YYYY-MM-DD HH:MM:SS` in UTC, as every time of the contract is written.
 pub fn time_text(time: Timestamp) -> String {
     match jiff::Timestamp::from_second(time.0) {

@@ -63,6 +63,11 @@ impl View {
         row.ok_or_else(|| ApiError::not_found("customer"))
     }
 
+    /// The customer that a caller names by id or UUID, if it is in reach.
+    pub fn customer_named(&self, named: AccountRef) -> Result<Row<Customer>, ApiError> {
+        customer_of(&self.store, self, named)
+    }
+
     /// The MSP of this id, if it is in reach.
     pub fn msp(&self, id: MspId) -> Result<Row<Msp>, ApiError> {
         let row = self.store.find::<Msp>(id.0).filter(|_| self.reaches(Account::Msp(id)));
@@ -353,5 +358,62 @@ impl Scope for OfLocationKey {
             description: "The location's update key.",
             schema: json_schema!({ "type": "string" }),
         }]
+    }
+}
+
+/// No account: for operations without credentials. Its views reach nothing.
+pub struct Public;
+
+impl Scope for Public {
+    fn enter(store: &Store, _: Option<&Caller>, _: &Value) -> Result<Entered<Self>, ApiError> {
+        // Ids begin at 1: nothing is this customer's.
+        let view = View::new(store.clone(), Account::Customer(CustomerId(0)));
+        Ok(Entered { scope: Public, reach: view.clone(), view, actor: Actor::Anonymous })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        vec![]
+    }
+}
+
+/// The account whose administrators are meant: as `OfAccount`, but `user_id` and `msp_id` may stand
+/// together, and sales reaches no account but its own.
+pub struct OfAdmins {
+    /// Who calls.
+    pub caller: Caller,
+}
+
+impl OfAdmins {
+    /// Whether the caller may deal with this administrator: in reach, and for sales one of its own.
+    pub fn reaches(&self, admin: &Admin) -> bool {
+        self.caller.role != Role::Sales || admin.account == Account::System && admin.role == Role::Sales
+    }
+}
+
+impl Scope for OfAdmins {
+    fn enter(store: &Store, caller: Option<&Caller>, fields: &Value) -> Result<Entered<Self>, ApiError> {
+        let (reach, actor) = reach(store, caller)?;
+        let caller = *caller.ok_or_else(|| ApiError::internal("administrators without a caller"))?;
+        let QueryAccount { user_id, msp_id } = QueryAccount::read(fields)?;
+        if caller.role == Role::Sales && (user_id.is_some() || msp_id.is_some()) {
+            return Err(ApiError::not_found(if user_id.is_some() { "customer" } else { "MSP" }));
+        }
+        let msp = msp_id.map(|msp| msp_of(store, &reach, msp)).transpose()?.map(|row| row.value.id);
+        let account = match (user_id, msp) {
+            (Some(customer), msp) => {
+                let customer = customer_of(store, &reach, customer)?.value;
+                if msp.is_some() && customer.msp != msp {
+                    return Err(ApiError::not_found("customer"));
+                }
+                Account::Customer(customer.id)
+            }
+            (None, Some(msp)) => Account::Msp(msp),
+            (None, None) => reach.account(),
+        };
+        Ok(Entered { scope: OfAdmins { caller }, view: View::new(store.clone(), account), reach, actor })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        OfAccount::parameters()
     }
 }

@@ -8,6 +8,7 @@ use super::{
     error::ApiError,
     fields::{self, Content},
     groups,
+    head::Head,
     limit::{Limit, Rate},
     openapi,
     operation::Operation,
@@ -18,7 +19,7 @@ use super::{
     services::Services,
 };
 use crate::{
-    auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, form},
+    auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, Ways, form},
     category::Catalogue,
     model::{Level, Role, Timestamp},
     policy::Presets,
@@ -35,6 +36,8 @@ use std::{
 
 /// Where the operations stand.
 pub const BASE: &str = "restapi";
+/// Where standards look for what a server says of itself.
+const WELL_KNOWN: &str = ".well-known";
 /// How long an operation may take.
 const OPERATION_PATIENCE: Duration = Duration::from_secs(120);
 /// Octets of a form that is read before the caller is known, because its signature covers it.
@@ -53,6 +56,8 @@ pub struct Options {
     pub body_octets_max: usize,
     /// Whether new accounts copy the settings above them instead of inheriting them live.
     pub copy_settings: bool,
+    /// Host names and addresses of this server, for links in mails.
+    pub names: Vec<String>,
 }
 
 impl Default for Options {
@@ -63,6 +68,7 @@ impl Default for Options {
             metrics_public: false,
             body_octets_max: 16 * 1024 * 1024,
             copy_settings: false,
+            names: Vec::new(),
         }
     }
 }
@@ -126,8 +132,10 @@ impl Api {
         Api(Arc::new(Inner {
             docs: docs::page(&document).unwrap_or_default(),
             openapi: Bytes::from(document.to_string()),
-            authenticator: Authenticator::new(store.clone()),
+            authenticator: Authenticator::new(store.clone(), services.signing_key.clone()),
             shared: Arc::new(Shared {
+                ways: Ways::new(store.clone(), services.signing_key.clone(), services.sign_ins.clone()),
+                names: options.names.clone(),
                 store,
                 services,
                 presets,
@@ -223,21 +231,23 @@ impl Api {
                 let metrics = inner.shared.services.metrics.as_ref().ok_or_else(|| ApiError::not_found("page"))?;
                 return Ok(page("text/plain; version=0.0.4; charset=utf-8", Bytes::from(metrics.render())));
             }
-            [BASE, ..] => {}
+            // What standards look for at the root (RFC 8615) is served below the base path too.
+            [BASE | WELL_KNOWN, ..] => {}
             _ => return Err(ApiError::not_found("page")),
         }
         if !address.is_loopback() {
             inner.by_address.check(&network(address)).map_err(ApiError::too_many_requests)?;
         }
-        if path[1..] == ["openapi.json"] && reading {
+        let path = if path[0] == BASE { &path[1..] } else { &path[..] };
+        if *path == ["openapi.json"] && reading {
             return Ok(page("application/json", self.openapi()));
         }
-        if path[1..] == ["docs"] && reading {
+        if *path == ["docs"] && reading {
             return Ok(docs::response(inner.docs.clone()));
         }
 
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
-        let route = match inner.router.find(method, &path[1..]) {
+        let route = match inner.router.find(method, path) {
             Ok(route) => route,
             Err(NoRoute::Path) => return Err(ApiError::not_found("operation")),
             Err(NoRoute::Method(methods)) => return not_this_method(&head.method, methods),
@@ -262,6 +272,9 @@ impl Api {
             }
             if let Some(permission) = permission_of(operation).filter(|wanted| !caller.permissions.has(*wanted)) {
                 return Err(ApiError::forbidden(format!("Your role lacks {permission}")));
+            }
+            if caller.reads_only && !operation.reads() {
+                return Err(ApiError::forbidden("This token may only read"));
             }
             Some(caller)
         };
@@ -290,12 +303,13 @@ impl Api {
             shared: inner.shared.clone(),
             operation: operation.id,
             caller,
+            head: Head::new(connection.tls, authority(head), head.headers.clone()),
             address,
             now,
             if_match: if_match(&head.headers)?,
         };
         let mut answer = match run(operation, arrival.clone(), fields.clone(), replay).await {
-            Err(error) if is_late(error.status()) => Err(self.with_current(error, arrival, &path[1..], fields).await),
+            Err(error) if is_late(error.status()) => Err(self.with_current(error, arrival, path, fields).await),
             answer => answer,
         }?;
         if strict {
@@ -340,11 +354,10 @@ impl Api {
         now: Timestamp,
     ) -> Result<Caller, ApiError> {
         let text = |name: header::HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(|| text(header::HOST));
         let request = SignedRequest {
             method: head.method.as_str(),
             scheme: if connection.tls { "https" } else { "http" },
-            authority: authority.unwrap_or_default(),
+            authority: authority(head),
             path: head.uri.path(),
             query: head.uri.query(),
             form,
@@ -357,6 +370,12 @@ impl Api {
             other => ApiError::unauthorized(sentence(&other.to_string())),
         })
     }
+}
+
+/// Host and port as the caller named them.
+fn authority(head: &request::Parts) -> &str {
+    let host = || head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default()
 }
 
 /// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a
@@ -458,13 +477,14 @@ fn sentence(text: &str) -> String {
 fn status_label(status: u16) -> &'static str {
     match status {
         200..=299 => "2xx",
+        300..=399 => "3xx",
         400 => "400",
         401 => "401",
         403 => "403",
         404 => "404",
         409 => "409",
         429 => "429",
-        300..=499 => "4xx",
+        400..=499 => "4xx",
         503 => "503",
         _ => "5xx",
     }

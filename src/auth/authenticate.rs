@@ -1,14 +1,16 @@
 //! From the credentials of a request to the administrator they belong to.
 
 use super::{
+    access_token::SigningKey,
     caller::{Caller, Credential},
     keys,
     nonce::{Nonces, Verdict},
     oauth1::{Claim, Fault, SignedRequest},
     secret,
+    ways::is_suspended,
 };
 use crate::{
-    model::{Account, Admin, AdminId, ApiToken, CustomRole, Permissions, SignatureKeys, Timestamp},
+    model::{Admin, AdminId, ApiToken, CustomRole, Permissions, Session, SignatureKeys, Timestamp, TokenScope},
     store::{Store, Unique},
 };
 use std::sync::Arc;
@@ -46,19 +48,22 @@ pub enum Refusal {
 #[derive(Clone)]
 pub struct Authenticator {
     store: Store,
+    key: Arc<SigningKey>,
     nonces: Arc<Nonces>,
 }
 
 impl Authenticator {
-    /// Over the keys of `store`.
-    pub fn new(store: Store) -> Self {
-        Authenticator { store, nonces: Arc::default() }
+    /// Over the keys of `store`, and access tokens signed with `key`.
+    pub fn new(store: Store, key: Arc<SigningKey>) -> Self {
+        Authenticator { store, key, nonces: Arc::default() }
     }
 
     /// The caller of a request at the time `now`. A bearer token is taken from the `Authorization`
     /// header only (RFC 6750, section 2.1); a signature wherever RFC 5849 lets it stand.
     pub fn authenticate(&self, request: &SignedRequest<'_>, now: Timestamp) -> Result<Caller, Refusal> {
         let caller = match request.authorization.and_then(bearer) {
+            // Only an access token has dots in it.
+            Some(token) if token.contains('.') => self.by_access_token(token, now)?,
             Some(token) => self.by_token(token, now)?,
             None => self.by_signature(&Claim::of(request)?.ok_or(Refusal::Missing)?, now)?,
         };
@@ -72,7 +77,18 @@ impl Authenticator {
         if row.expires.is_some_and(|expires| expires <= now) {
             return Err(Refusal::Unknown);
         }
-        self.caller(row.admin, Credential::ApiToken(row.id))
+        let reads_only = row.scope == TokenScope::ReadOnly;
+        Ok(Caller { reads_only, ..self.caller(row.admin, Credential::ApiToken(row.id))? })
+    }
+
+    /// An access token lives as long as its session, whatever it says itself.
+    fn by_access_token(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
+        let claims = self.key.read(token, now).ok_or(Refusal::Unknown)?;
+        let session = claims.session().and_then(|id| self.store.find::<Session>(id.0)).ok_or(Refusal::Unknown)?.value;
+        if session.admin.to_string() != claims.sub || session.expires <= now {
+            return Err(Refusal::Unknown);
+        }
+        self.caller(session.admin, Credential::Session(session.id))
     }
 
     fn by_signature(&self, claim: &Claim, now: Timestamp) -> Result<Caller, Refusal> {
@@ -100,13 +116,11 @@ impl Authenticator {
         let admin = self.store.find::<Admin>(admin.0).ok_or(Refusal::Unknown)?.value;
         let Admin { id, role, account, .. } = admin;
         let permissions = permissions_of(&self.store, &admin);
-        Ok(Caller { admin: id, role, account, permissions, credential })
+        Ok(Caller { admin: id, role, account, permissions, credential, reads_only: false })
     }
 
     fn not_suspended(&self, caller: &Caller) -> Result<(), Refusal> {
-        let Account::Customer(customer) = caller.account else { return Ok(()) };
-        let customer = self.store.find::<crate::model::Customer>(customer.0).ok_or(Refusal::Unknown)?;
-        if customer.value.suspended { Err(Refusal::Suspended) } else { Ok(()) }
+        if is_suspended(&self.store, caller.account) { Err(Refusal::Suspended) } else { Ok(()) }
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Caller {
     pub permissions: Permissions,
     /// The key it used; what its rate is counted by.
     pub credential: Credential,
+    /// Whether that key is good for operations that read only.
+    pub reads_only: bool,
 }
 
 /// How a caller proved who it is.
@@ -24,4 +26,6 @@ pub enum Credential {
     SignatureKeys(CredentialId),
     /// A bearer token.
     ApiToken(CredentialId),
+    /// An access token of a session.
+    Session(CredentialId),
 }

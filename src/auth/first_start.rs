@@ -1,16 +1,14 @@
 //! The first start: an administrator to sign in with, and a policy for the networks at hand, so that
 //! the first query is filtered.
 
-use super::{keys, secret};
+use super::{keys, private_file, secret};
 use crate::{
     model::*,
     store::{Actor, Batch, CommitError, Store},
 };
 use serde::Serialize;
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    io,
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
@@ -101,7 +99,8 @@ pub fn first_start(store: &Store, data_dir: &Path, email: &str, now: Timestamp) 
         created: now,
     };
     let (key_row, client) = keys::make(store, admin_id, Account::System, now)?;
-    let (token_row, token) = keys::make_token(store, admin_id, Account::System, "Command line", now)?;
+    let (token_row, token) =
+        keys::make_token(store, (admin_id, Account::System), "Command line", TokenScope::All, None, now)?;
 
     let credentials = data_dir.join(CREDENTIALS_FILE);
     let text = toml::to_string(&Credentials {
@@ -195,33 +194,18 @@ fn local_network(store: &Store, batch: Batch, now: Timestamp) -> Batch {
     batch
 }
 
-/// Writes a file that only its owner may read, whole or not at all: a temporary one, synced, then
-/// renamed over the old one, then the folder synced.
 fn write_private(path: &Path, octets: &[u8]) -> Result<(), FirstStartError> {
-    let write = || -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let temporary = path.with_extension("new");
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(octets)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|source| FirstStartError::File { path: path.to_owned(), source })
+    private_file::write(path, octets).map_err(|source| FirstStartError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        auth::{Authenticator, ClientKeys, Refusal, SignatureMethod, SignedRequest, sign},
+        auth::{Authenticator, ClientKeys, Refusal, SignatureMethod, SignedRequest, SigningKey, sign},
         store::Options,
     };
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 
     const NOW: Timestamp = Timestamp(1_800_000_000);
 
@@ -265,7 +249,8 @@ mod tests {
     fn the_written_credentials_sign_in_and_a_request_works_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, _) = start(folder.path());
-        let authenticator = Authenticator::new(store.clone());
+        let key = Arc::new(SigningKey::open(&store).expect("makes a key"));
+        let authenticator = Authenticator::new(store.clone(), key);
         let request = SignedRequest {
             method: "GET",
             scheme: "https",

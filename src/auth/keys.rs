@@ -5,7 +5,7 @@ use super::{
     secret::{self, SecretError, random_hex},
 };
 use crate::{
-    model::{Account, AdminId, ApiToken, CredentialId, SignatureKeys, Timestamp},
+    model::{Account, AdminId, ApiToken, CredentialId, SignatureKeys, Timestamp, TokenScope},
     store::{Store, UnsealError},
 };
 
@@ -55,12 +55,13 @@ pub fn open(store: &Store, row: &SignatureKeys) -> Result<ClientKeys, UnsealErro
     })
 }
 
-/// A new bearer token that does not expire: the row to store, and the token itself.
+/// A new bearer token of an administrator and its account: the row to store, and the token itself.
 pub fn make_token(
     store: &Store,
-    admin: AdminId,
-    account: Account,
+    (admin, account): (AdminId, Account),
     name: &str,
+    scope: TokenScope,
+    expires: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(ApiToken, String), SecretError> {
     let token = random_hex(64)?;
@@ -69,9 +70,10 @@ pub fn make_token(
         admin,
         account,
         name: name.to_owned(),
+        scope,
         digest: secret::digest(&token),
         created: now,
-        expires: None,
+        expires,
     };
     Ok((row, token))
 }

@@ -18,6 +18,12 @@ static HASHING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(4));
 #[error("no secret could be made: {0}")]
 pub struct SecretError(&'static str);
 
+impl SecretError {
+    pub(super) fn new(reason: &'static str) -> Self {
+        SecretError(reason)
+    }
+}
+
 /// `digits` random hexadecimal digits, at most 128.
 pub fn random_hex(digits: usize) -> Result<String, SecretError> {
     let mut octets = [0; 64];

@@ -6,10 +6,12 @@ use crate::{
     category::Catalogue,
     config::{self, Config},
     listen::{Rate, Settings, TcpSettings},
+    mail::{Mail, MailError, Mailer, Relay},
     model::Level,
     policy::Presets,
     querylog, resolve,
 };
+use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 /// Every how many datagrams over the rate limit one gets an empty truncated reply.
@@ -98,4 +100,14 @@ pub(super) fn udp_threads(config: &Config) -> usize {
 pub(super) fn presets() -> Presets {
     let catalogue = Catalogue::get();
     Presets { low: catalogue.preset(Level::L), moderate: catalogue.preset(Level::M), high: catalogue.preset(Level::H) }
+}
+
+/// Refuses mail: this build has no way to a relay.
+pub(super) struct NoRelay;
+
+impl Mailer for NoRelay {
+    fn send(&self, relay: Relay, _: Mail) -> BoxFuture<'static, Result<(), MailError>> {
+        let reason = "this build does not speak SMTP".to_owned();
+        Box::pin(async move { Err(MailError::Relay { server: relay.server, reason }) })
+    }
 }

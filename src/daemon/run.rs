@@ -48,6 +48,9 @@ pub enum DaemonError {
     /// The first rows could not be made.
     #[error("the first start failed: {0}")]
     FirstStart(#[from] auth::FirstStartError),
+    /// There is no key to sign access tokens with.
+    #[error(transparent)]
+    SigningKey(#[from] auth::SigningKeyError),
     /// There is no category index.
     #[error(transparent)]
     Category(#[from] category::CategoryError),
@@ -169,7 +172,22 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
     let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
-    let services = api::Services { filtering: Arc::new(path), metrics: metrics.clone() };
+    let signing_key = {
+        let store = store.clone();
+        tokio::task::spawn_blocking(move || auth::SigningKey::open(&store))
+            .await
+            .map_err(io::Error::other)
+            .map_err(io_error("opening the key of access tokens"))??
+    };
+    let (sign_ins, sign_in_trail) = auth::sign_in_trail(store.clone(), cancel.clone());
+    tasks.spawn(sign_in_trail);
+    let services = api::Services {
+        filtering: Arc::new(path),
+        metrics: metrics.clone(),
+        mail: Arc::new(parts::NoRelay),
+        signing_key: Arc::new(signing_key),
+        sign_ins,
+    };
     let api = Api::new(store.clone(), services, api_options(&config), now);
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
@@ -257,6 +275,7 @@ fn api_options(config: &Config) -> api::Options {
         key_rate: Rate { per_second: config.api.key_rate, burst: config.api.key_rate.saturating_mul(2) },
         address_rate: Rate { per_second: config.api.address_rate, burst: config.api.address_rate.saturating_mul(4) },
         copy_settings: config.policy.inheritance == Inheritance::Copy,
+        names: config.api.names.clone(),
         ..api::Options::default()
     }
 }

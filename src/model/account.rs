@@ -152,6 +152,16 @@ pub struct SignatureKeys {
     pub created: Timestamp,
 }
 
+/// What an API token is good for, of what its administrator may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TokenScope {
+    /// Operations that read.
+    ReadOnly,
+    /// Everything.
+    #[default]
+    All,
+}
+
 /// A bearer token of an administrator, kept as its SHA-256.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiToken {
@@ -163,6 +173,8 @@ pub struct ApiToken {
     pub account: Account,
     /// What it is for, for people.
     pub name: String,
+    /// What it is good for.
+    pub scope: TokenScope,
     /// SHA-256 of the token; unique.
     pub digest: [u8; 32],
     /// When it was made.

@@ -2,6 +2,7 @@
 
 use super::{Account, AdminId, CredentialId, SealedSecret, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// A signed-in session: what renews its access tokens, kept as a SHA-256.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,10 +13,19 @@ pub struct Session {
     pub admin: AdminId,
     /// Owner of the row: the administrator's account.
     pub account: Account,
+    /// The program it was opened for.
+    pub client: String,
+    /// Where it was opened from.
+    pub address: Option<IpAddr>,
     /// SHA-256 of the refresh token; unique. Each renewal puts a new one in its place.
     pub refresh_digest: [u8; 32],
+    /// SHA-256 of what all refresh tokens of the session have in common: one that has it and is not the
+    /// current one was used before, and has been stolen.
+    pub family_digest: [u8; 32],
     /// When it began.
     pub created: Timestamp,
+    /// When it was last renewed.
+    pub renewed: Timestamp,
     /// When it ends unless it is renewed.
     pub expires: Timestamp,
 }

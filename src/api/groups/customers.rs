@@ -1,6 +1,6 @@
 //! Customers: the tenants whose networks are filtered. The contract calls them users.
 
-use super::removal;
+use super::{admins::has_second_factor, removal};
 use crate::{
     api::{
         call::Call,
@@ -10,7 +10,7 @@ use crate::{
         reply::{Deleted, List, Object, Single, time_text},
         scope::{OfAccount, OfCustomer, Scope, View},
     },
-    auth::{ClientKeys, hash_password, keys},
+    auth::{ClientKeys, end_sessions, hash_password, keys},
     model::*,
     store::Row,
 };
@@ -63,7 +63,7 @@ impl From<Preset> for Level {
 
 /// A customer as the API shows it.
 #[derive(Debug, Serialize, JsonSchema)]
-struct User {
+pub(super) struct User {
     id: u32,
     created: String,
     accountname: String,
@@ -86,6 +86,13 @@ struct User {
     msp_id: Option<u32>,
     #[serde(flatten)]
     keys: Option<ShownKeys>,
+}
+
+impl User {
+    /// The same with keys that are shown once.
+    pub(super) fn with_keys(self, keys: ClientKeys) -> Self {
+        User { keys: Some(keys.into()), ..self }
+    }
 }
 
 impl Object for User {
@@ -114,9 +121,10 @@ impl From<ClientKeys> for ShownKeys {
     }
 }
 
-fn show<S: Scope>(call: &Call<S>, customer: &Customer) -> User {
-    let activity = main_admin(&call.view, Account::Customer(customer.id))
-        .and_then(|admin| call.store().get::<AdminActivity>(Account::System, admin.value.id.0));
+/// A customer as the API shows it, without keys.
+pub(super) fn show<S: Scope>(call: &Call<S>, customer: &Customer) -> User {
+    let admin = main_admin(&call.view, Account::Customer(customer.id)).map(|admin| admin.value.id);
+    let activity = admin.and_then(|admin| call.store().find::<AdminActivity>(admin.0));
     User {
         id: customer.id.0,
         created: time_text(customer.created),
@@ -127,7 +135,7 @@ fn show<S: Scope>(call: &Call<S>, customer: &Customer) -> User {
         license: customer.license.clone(),
         lastlogin: activity.and_then(|row| row.value.last_login).map(time_text),
         install_key: customer.install_key,
-        two_factors: false,
+        two_factors: admin.is_some_and(|admin| has_second_factor(call, admin)),
         suspended: customer.suspended,
         uuid_str: customer.uuid,
         msp_id: customer.msp.map(|id| id.0),
@@ -219,8 +227,7 @@ async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<User>, Ap
     })
     .await?;
     let row = call.view.customer(customer.id)?;
-    let user = User { keys: Some(client.into()), ..show(&call, &row.value) };
-    Ok(Single::new(user).at(row.revision))
+    Ok(Single::new(show(&call, &row.value).with_keys(client)).at(row.revision))
 }
 
 /// The default policy that every account begins with.
@@ -294,6 +301,9 @@ async fn update(call: Call<OfCustomer>, input: Update) -> Result<Single<User>, A
             set(&mut changed.password_hash, password_hash.as_ref());
             if changed != admin.value {
                 batch = batch.update(&admin, &changed);
+            }
+            if password_hash.is_some() {
+                batch = end_sessions(call.store(), batch, account, changed.id);
             }
         }
         if let Some(preset) = input.policy_level {

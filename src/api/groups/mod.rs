@@ -3,7 +3,10 @@
 //! The order is the one of the documentation.
 
 mod addresses;
+mod admins;
+mod api_tokens;
 mod audit;
+mod auth;
 mod categories;
 mod customers;
 mod domains;
@@ -13,9 +16,13 @@ mod location_shown;
 mod location_update;
 mod locations;
 mod msps;
+mod oauth;
+mod oauth_authorize;
+mod passwords;
 mod policies;
 mod removal;
 mod roles;
+mod sessions;
 mod try_out;
 
 use super::operation::Operation;
@@ -23,6 +30,12 @@ use super::operation::Operation;
 /// Every operation.
 pub fn operations() -> Vec<Operation> {
     [
+        oauth::operations,
+        auth::operations,
+        passwords::operations,
+        sessions::operations,
+        api_tokens::operations,
+        admins::operations,
         msps::operations,
         customers::operations,
         policies::operations,

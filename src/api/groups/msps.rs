@@ -1,6 +1,7 @@
 //! MSPs: providers that manage customers.
 
 use super::{
+    admins::has_second_factor,
     customers::{default_policy, main_admin, set},
     removal,
 };
@@ -13,7 +14,7 @@ use crate::{
         reply::{Deleted, List, Object, Single, time_text},
         scope::{OfMsp, Own, Scope},
     },
-    auth::hash_password,
+    auth::{end_sessions, hash_password},
     model::*,
 };
 use schemars::JsonSchema;
@@ -61,6 +62,7 @@ impl Object for MspReply {
 }
 
 fn show<S: Scope>(call: &Call<S>, msp: &Msp) -> MspReply {
+    let admin = main_admin(&call.view, Account::Msp(msp.id)).map(|admin| admin.value.id);
     MspReply {
         id: msp.id.0,
         name: msp.name.clone(),
@@ -69,7 +71,7 @@ fn show<S: Scope>(call: &Call<S>, msp: &Msp) -> MspReply {
         policy_id: call.view.default_policy(Account::Msp(msp.id)).ok().map(|row| row.value.id.0),
         uuid_str: msp.uuid,
         created_at: time_text(msp.created),
-        two_factors: false,
+        two_factors: admin.is_some_and(|admin| has_second_factor(call, admin)),
     }
 }
 
@@ -168,6 +170,9 @@ async fn update(call: Call<OfMsp>, input: Update) -> Result<Single<MspReply>, Ap
             set(&mut changed.password_hash, password_hash.as_ref());
             if changed != admin.value {
                 batch = batch.update(&admin, &changed);
+            }
+            if password_hash.is_some() {
+                batch = end_sessions(call.store(), batch, Account::Msp(id), changed.id);
             }
         }
         Ok((batch, ()))

@@ -19,7 +19,7 @@ pub use plain::{AccountRef, Flag, Id, Nullable, Number, PolicyRef};
 pub use ranges::{IpText, Range, Ranges};
 pub use upload::Upload;
 pub(in crate::api) use words::choices;
-pub use words::{Date, Email, Label, OptionalEmail, Password, Text, TimeZone, UuidText};
+pub use words::{Date, Email, Label, NewPassword, OptionalEmail, Password, Text, TimeZone, UuidText};
 
 use super::error::ApiError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -64,6 +64,19 @@ impl<A: Input, B: Input> Input for Both<A, B> {
         let mut schemas = A::schemas(generator);
         schemas.extend(B::schemas(generator));
         schemas
+    }
+}
+
+/// An input whose faults the operation answers itself, where a standard says how.
+pub struct Lenient<T>(pub Result<T, ApiError>);
+
+impl<T: Input> Input for Lenient<T> {
+    fn read(fields: &Value) -> Result<Self, ApiError> {
+        Ok(Lenient(T::read(fields)))
+    }
+
+    fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+        T::schemas(generator)
     }
 }
 

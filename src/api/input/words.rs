@@ -90,6 +90,29 @@ field_type!([] Password, "Password", {
     }
 });
 
+/// A password somebody chooses anew: 8 characters to 1,024 octets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewPassword(pub String);
+
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword(..)")
+    }
+}
+
+field_type!([] NewPassword, "NewPassword", {
+    "type": "string", "format": "password", "minLength": 8, "maxLength": 1024
+}, |raw| {
+    let text = raw.text::<D::Error>()?;
+    if text.chars().count() < 8 {
+        Err("must have at least 8 characters".into())
+    } else if text.len() > 1024 {
+        Err("must have at most 1024 octets".into())
+    } else {
+        Ok(NewPassword(text))
+    }
+});
+
 /// A UUID in its usual form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UuidText(pub uuid::Uuid);

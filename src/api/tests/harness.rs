@@ -2,9 +2,10 @@
 
 use crate::{
     api::{Api, Connection, Explained, Filtering, Options, Services, system_clock},
-    auth::{ClientKeys, first_start, keys},
+    auth::{ClientKeys, SignInEvent, SigningKey, first_start, keys},
     category::{Catalogue, Index},
     identify::Identified,
+    mail::{Mail, MailError, Mailer, Relay},
     model::*,
     policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, choose, evaluate},
     publish::Publisher,
@@ -15,9 +16,30 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Method, Request, Response};
 use http_body_util::Full;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{net::IpAddr, sync::Arc};
+use std::{cell::Cell, net::IpAddr, sync::Arc};
 use tempfile::TempDir;
+
+thread_local! {
+    static LATER_S: Cell<i64> = const { Cell::new(0) };
+}
+
+/// The house's clock: the system's, and what `House::advance` added.
+fn house_clock() -> Timestamp {
+    Timestamp(system_clock().0 + LATER_S.get())
+}
+
+/// Keeps what would be sent.
+#[derive(Clone, Default)]
+pub struct Mailbox(pub Arc<Mutex<Vec<(Relay, Mail)>>>);
+
+impl Mailer for Mailbox {
+    fn send(&self, relay: Relay, mail: Mail) -> BoxFuture<'static, Result<(), MailError>> {
+        self.0.lock().push((relay, mail));
+        Box::pin(async { Ok(()) })
+    }
+}
 
 /// Decides as the query path does, without listeners and upstreams.
 struct Deciding {
@@ -118,6 +140,10 @@ pub struct House {
     pub suspended: u32,
     /// OAuth keys of the system's administrator.
     pub keys: ClientKeys,
+    /// Mail that went out.
+    pub mailbox: Mailbox,
+    /// Attempts to sign in.
+    pub sign_ins: Arc<Mutex<Vec<SignInEvent>>>,
     tokens: Vec<(As, String)>,
     _folder: TempDir,
 }
@@ -174,12 +200,24 @@ impl House {
         let (publisher, _) = Publisher::start(&store, NameKey(7), presets).expect("publishes");
         let snapshot = publisher.snapshot();
         let filtering = Arc::new(Deciding { publisher, snapshot, categories: Index::built_in() });
-        let api = Api::new(store.clone(), Services { filtering, metrics: None }, options, system_clock);
+        LATER_S.set(0);
+        let (mailbox, sign_ins) = (Mailbox::default(), Arc::<Mutex<Vec<SignInEvent>>>::default());
+        let heard = sign_ins.clone();
+        let services = Services {
+            filtering,
+            metrics: None,
+            mail: Arc::new(mailbox.clone()),
+            signing_key: Arc::new(SigningKey::open(&store).expect("makes a key")),
+            sign_ins: Arc::new(move |event| heard.lock().push(event.clone())),
+        };
+        let api = Api::new(store.clone(), services, options, house_clock);
         let admin = store.all::<Admin>().next().expect("the first administrator").value;
         let (row, keys) = keys::make(&store, admin.id, admin.account, system_clock()).expect("random");
         let mut house = House {
             api,
             keys,
+            mailbox,
+            sign_ins,
             msp: 0,
             other_msp: 0,
             one: 0,
@@ -244,7 +282,8 @@ impl House {
     async fn admit(&mut self, caller: As, admin: u32) {
         let row = self.store.find::<Admin>(admin).expect("is there").value;
         let (token_row, token) =
-            keys::make_token(&self.store, row.id, row.account, "test", system_clock()).expect("random");
+            keys::make_token(&self.store, (row.id, row.account), "test", TokenScope::All, None, system_clock())
+                .expect("random");
         let batch = Batch::new(Actor::Daemon, "test", system_clock()).create(&token_row);
         self.store.commit(batch).await.expect("commits");
         self.tokens.push((caller, token));
@@ -264,6 +303,16 @@ impl House {
         change(&mut new);
         let batch = Batch::new(Actor::Daemon, "test", system_clock()).update(&old, &new);
         self.store.commit(batch).await.expect("commits");
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, seconds: i64) {
+        LATER_S.set(LATER_S.get() + seconds);
+    }
+
+    /// The house's time.
+    pub fn now(&self) -> Timestamp {
+        house_clock()
     }
 
     pub fn token(&self, caller: As) -> &str {

@@ -176,7 +176,8 @@ async fn an_account_named_in_the_query_must_be_in_reach() {
             .replace("{action}", "block")
             .replace("{locationtype}", "all")
             .replace("{categoryid}", "15");
-        if path.contains('{') {
+        // Administrators of an MSP's customer may be named by both.
+        if path.contains('{') || path == "/admins" {
             continue;
         }
         asked += 1;

@@ -1,0 +1,222 @@
+//! Who guesses passwords waits: longer each time, by account and by address.
+//!
+//! Accounts are counted by the user name as typed, whether there is one or not, so that a lock says
+//! nothing about it. Both tables are bounded; what was not seen for longest is forgotten.
+
+use ahash::RandomState;
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroUsize,
+};
+
+/// Names and addresses remembered, each.
+const ENTRIES_MAX: usize = 10_000;
+/// Failures of an account before it waits.
+const NAME_FAILURES: u32 = 5;
+/// Failures of an address before it waits. Offices share one.
+const ADDRESS_FAILURES: u32 = 20;
+/// Attempts at once while nothing failed: what is tried side by side is counted only when it ends.
+const AT_ONCE_MAX: u32 = 32;
+/// The first wait; each failure doubles it.
+const WAIT_S: i64 = 30;
+/// The longest wait, short enough that nobody is locked out for a day by somebody else.
+const WAIT_MAX_S: i64 = 15 * 60;
+/// Failures are forgotten after this long without another.
+const FORGET_S: i64 = 3600;
+
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    failures: u32,
+    pending: u32,
+    until: i64,
+    last: i64,
+}
+
+/// One table.
+struct Table {
+    free: u32,
+    entries: Mutex<LruCache<u64, Entry>>,
+}
+
+impl Table {
+    fn new(free: u32) -> Self {
+        Table { free, entries: Mutex::new(LruCache::new(NonZeroUsize::MIN.saturating_add(ENTRIES_MAX - 1))) }
+    }
+
+    /// Begins an attempt, or says how many seconds to wait.
+    fn begin(&self, key: u64, now: i64) -> Result<(), u64> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_or_insert_mut(key, Entry::default);
+        if entry.pending == 0 && now.saturating_sub(entry.last) > FORGET_S {
+            *entry = Entry::default();
+        }
+        if entry.until > now {
+            return Err((entry.until - now).unsigned_abs());
+        }
+        let room = match entry.failures {
+            0 => AT_ONCE_MAX,
+            failures => self.free.saturating_sub(failures).max(1),
+        };
+        if entry.pending >= room {
+            return Err(1);
+        }
+        entry.pending += 1;
+        Ok(())
+    }
+
+    fn end(&self, key: u64, change: impl FnOnce(&mut Entry, u32)) {
+        if let Some(entry) = self.entries.lock().get_mut(&key) {
+            entry.pending = entry.pending.saturating_sub(1);
+            change(entry, self.free);
+        }
+    }
+}
+
+fn fail(entry: &mut Entry, free: u32, now: i64) {
+    entry.failures = entry.failures.saturating_add(1);
+    entry.last = now;
+    if entry.failures >= free {
+        let doublings = (entry.failures - free).min(16);
+        entry.until = now + (WAIT_S << doublings).min(WAIT_MAX_S);
+    }
+}
+
+/// The tables of accounts and addresses.
+pub struct Lockout {
+    hasher: RandomState,
+    names: Table,
+    addresses: Table,
+}
+
+/// An attempt under way. Dropped, it counts for nothing.
+pub struct Attempt<'a> {
+    lockout: &'a Lockout,
+    name: u64,
+    /// Loopback is not counted: everybody behind a proxy comes from there.
+    address: Option<u64>,
+    done: bool,
+}
+
+impl Default for Lockout {
+    fn default() -> Self {
+        Lockout {
+            hasher: RandomState::new(),
+            names: Table::new(NAME_FAILURES),
+            addresses: Table::new(ADDRESS_FAILURES),
+        }
+    }
+}
+
+impl Lockout {
+    /// Begins an attempt to sign in, or says how many seconds to wait before the next.
+    pub fn begin(&self, name: &str, address: IpAddr, now: i64) -> Result<Attempt<'_>, u64> {
+        let address = address.to_canonical();
+        let name = self.hasher.hash_one(name.to_lowercase());
+        let address = (!address.is_loopback()).then(|| self.hasher.hash_one(network(address)));
+        if let Some(address) = address {
+            self.addresses.begin(address, now)?;
+        }
+        let begun = self.names.begin(name, now);
+        if let (Err(_), Some(address)) = (begun, address) {
+            self.addresses.end(address, |_, _| {});
+        }
+        begun.map(|()| Attempt { lockout: self, name, address, done: false })
+    }
+}
+
+impl Attempt<'_> {
+    /// Counts it as a failure.
+    pub fn failed(mut self, now: i64) {
+        self.done = true;
+        self.lockout.names.end(self.name, |entry, free| fail(entry, free, now));
+        if let Some(address) = self.address {
+            self.lockout.addresses.end(address, |entry, free| fail(entry, free, now));
+        }
+    }
+
+    /// Forgets the account's failures. Those of the address stay: one good password is no licence
+    /// to guess others.
+    pub fn succeeded(mut self) {
+        self.done = true;
+        self.lockout.names.end(self.name, |entry, _| *entry = Entry { pending: entry.pending, ..Entry::default() });
+        if let Some(address) = self.address {
+            self.lockout.addresses.end(address, |_, _| {});
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.lockout.names.end(self.name, |_, _| {});
+            if let Some(address) = self.address {
+                self.lockout.addresses.end(address, |_, _| {});
+            }
+        }
+    }
+}
+
+/// An IPv4 address, or the /64 of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn fail_once(lockout: &Lockout, name: &str, address: IpAddr, now: i64) -> Result<(), u64> {
+        lockout.begin(name, address, now).map(|attempt| attempt.failed(now))
+    }
+
+    #[test]
+    fn an_account_waits_longer_each_time_and_a_success_forgives() {
+        let lockout = Lockout::default();
+        for _ in 0..5 {
+            assert_eq!(fail_once(&lockout, "A@weir.test", HERE, 100), Ok(()));
+        }
+        assert_eq!(fail_once(&lockout, "a@weir.test", HERE, 100), Err(30));
+        assert_eq!(fail_once(&lockout, "b@weir.test", HERE, 100), Ok(()), "others do not wait");
+        let mut now = 130;
+        for wait in [60, 120, 240, 480, 900, 900] {
+            assert_eq!(fail_once(&lockout, "a@weir.test", HERE, now), Ok(()));
+            assert_eq!(fail_once(&lockout, "a@weir.test", HERE, now), Err(wait));
+            now += wait as i64;
+        }
+        lockout.begin("a@weir.test", HERE, now).expect("may try").succeeded();
+        assert_eq!(fail_once(&lockout, "a@weir.test", HERE, now), Ok(()));
+        assert_eq!(fail_once(&lockout, "a@weir.test", HERE, now), Ok(()));
+    }
+
+    #[test]
+    fn an_address_waits_whatever_names_it_tries() {
+        let lockout = Lockout::default();
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        for number in 0..20 {
+            let from = format!("2001:db8::{number:x}");
+            assert_eq!(fail_once(&lockout, &format!("{number}@weir.test"), address(&from), 100), Ok(()));
+        }
+        assert_eq!(fail_once(&lockout, "new@weir.test", address("2001:db8::ffff"), 100), Err(30));
+        assert_eq!(fail_once(&lockout, "new@weir.test", address("2001:db8:0:1::1"), 100), Ok(()));
+    }
+
+    #[test]
+    fn what_is_tried_side_by_side_is_bounded_and_what_is_dropped_does_not_count() {
+        let lockout = Lockout::default();
+        let attempts: Vec<_> = (0..32).map(|_| lockout.begin("a", HERE, 100).expect("may try")).collect();
+        assert_eq!(lockout.begin("a", HERE, 100).err(), Some(1));
+        drop(attempts);
+        assert!(lockout.begin("a", HERE, 100).is_ok());
+        for number in 0..30_000 {
+            drop(lockout.begin(&number.to_string(), HERE, 100));
+        }
+        assert!(lockout.names.entries.lock().len() <= ENTRIES_MAX);
+    }
+}
