@@ -126,13 +126,23 @@ pub fn document(operations: &[Operation]) -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": format!("/{BASE}") }],
-        "security": [{ "bearer": [] }, { "oauth1": [] }],
+        "security": [{ "oauth2": [] }, { "bearer": [] }, { "oauth1": [] }],
         "tags": groups(operations),
         "paths": paths,
         "components": {
             "schemas": schemas,
             "responses": failures(error.as_value()),
             "securitySchemes": {
+                "oauth2": {
+                    "type": "oauth2",
+                    "description": "Authorization code with PKCE (S256), client `2`.",
+                    "flows": { "authorizationCode": {
+                        "authorizationUrl": format!("/{BASE}/oauth/authorize"),
+                        "tokenUrl": format!("/{BASE}/oauth/token"),
+                        "refreshUrl": format!("/{BASE}/token/refresh"),
+                        "scopes": {},
+                    } },
+                },
                 "bearer": { "type": "http", "scheme": "bearer" },
                 "oauth1": {
                     "type": "http",

@@ -5,7 +5,7 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Email, Id, Nullable, Number, Page, Password, Text},
+        input::{Email, Flag, Id, Nullable, Number, Page, Password, Text},
         operation::operations,
         reply::{Deleted, List, Object, Single, time_text},
         scope::OfAdmins,
@@ -202,6 +202,9 @@ struct Update {
     /// A role of the account (`GET /roles`); `null` is all that the account may do.
     #[serde(default)]
     role_id: Nullable<Id>,
+    /// False turns their second factor off, for whoever lost it; only they can turn one on.
+    #[serde(default, rename = "2fa_enabled")]
+    two_factors: Option<Flag>,
 }
 
 async fn update(call: Call<OfAdmins>, input: Update) -> Result<Single<Shown>, ApiError> {
@@ -241,6 +244,10 @@ async fn update(call: Call<OfAdmins>, input: Update) -> Result<Single<Shown>, Ap
         }
         if password_hash.is_some() {
             batch = end_sessions(call.store(), batch, new.account, new.id);
+        }
+        if input.two_factors == Some(Flag(false)) {
+            let factor = call.store().find::<SecondFactor>(id);
+            batch = factor.iter().fold(batch, |batch, row| batch.delete(row));
         }
         if new.main && new.email != old.value.email {
             batch = with_address(&call, batch, &new)?;

@@ -94,9 +94,21 @@ async fn a_second_factor_is_asked_for_and_its_codes_work_once() {
     }
     house.sign_in("one@weir.test", "secret1", Some(&codes[1])).await.refused(429);
 
+    let list = house.get(As::Msp, &format!("/admins?user_id={}", house.one)).await.ok();
+    assert_eq!(list["data"][0]["2fa_enabled"], true);
     let off = house.bearing(&token, Method::DELETE, "/auth/2fa", Value::Null).await.ok();
     assert_eq!(off, json!({ "code": 200, "disabled": true }));
     house.advance(1000);
+    house.sign_in("one@weir.test", "secret1", None).await.ok();
+
+    // Whoever lost the device is helped by those above.
+    let body = json!({ "secret": SECRET, "code": code_at(SECRET, house.now()) });
+    house.bearing(&token, Method::POST, "/auth/2fa", body).await.ok();
+    house.sign_in("one@weir.test", "secret1", None).await.refused(401);
+    let path = format!("/admins/{}", list["data"][0]["id"]);
+    house.post(As::OtherMsp, &path, json!({ "2fa_enabled": false })).await.refused(404);
+    let helped = house.post(As::Msp, &path, json!({ "2fa_enabled": false })).await.ok();
+    assert_eq!(helped["2fa_enabled"], false);
     house.sign_in("one@weir.test", "secret1", None).await.ok();
 }
 
