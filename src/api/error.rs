@@ -143,6 +143,8 @@ impl From<CommitError> for ApiError {
                     Unique::AdminEmail => ("email", "another administrator has this address"),
                     Unique::CustomerUuid | Unique::MspUuid => ("uuid_str", "this UUID is taken"),
                     Unique::PolicyName | Unique::LocationName | Unique::GroupName => ("name", "this name is taken"),
+                    Unique::CloudKey => ("keyid", "the customer has another key with this code"),
+                    Unique::Recategorisation => ("domain", "somebody else put it into categories in the meantime"),
                     Unique::Entry => ("domain", "the list has this domain already"),
                     _ => ("request", "this value is taken"),
                 };

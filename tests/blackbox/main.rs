@@ -8,6 +8,7 @@
 mod accounts;
 mod client;
 mod daemon;
+mod devices;
 mod dns;
 mod domains;
 mod filtering;

@@ -4,10 +4,18 @@
 
 mod addresses;
 mod categories;
+mod cloud_keys;
 mod customers;
+mod device_configuration;
+mod device_exceptions;
+mod device_rules;
+mod device_shown;
+mod devices;
+mod directory;
 mod domains;
 mod explain;
 mod import;
+mod in_force;
 mod location_shown;
 mod location_update;
 mod locations;
@@ -29,6 +37,12 @@ pub fn operations() -> Vec<Operation> {
         locations::operations,
         location_update::operations,
         addresses::operations,
+        directory::operations,
+        devices::operations,
+        device_configuration::operations,
+        device_exceptions::operations,
+        device_rules::operations,
+        cloud_keys::operations,
         try_out::operations,
         explain::operations,
     ]

@@ -294,6 +294,14 @@ impl House {
         Answer { status: head.status.as_u16(), headers: head.headers, json }
     }
 
+    /// The same with an `If-Match`.
+    pub async fn post_if(&self, caller: As, path: &str, body: Value, tag: &str) -> Answer {
+        let request = Request::post(format!("/restapi{path}")).header("host", "weir.test").header("if-match", tag);
+        let request = request.header("authorization", format!("Bearer {}", self.token(caller)));
+        let body = Full::new(Bytes::from(body.to_string()));
+        self.send(request.header("content-type", "application/json").body(body).expect("a request")).await
+    }
+
     /// What a client at this address gets for a name: `Allowed`, `Blocked` or `Refused`.
     pub async fn verdict(&self, address: &str, name: &str) -> String {
         let body = json!({ "domain": name, "ip": address });

@@ -1,10 +1,15 @@
 //! The API whole, without sockets: requests in, answers out, rows and snapshots behind it.
 
 mod accounts;
+mod cloud_keys;
+mod device_exceptions;
+mod devices;
+mod directory;
 mod domains;
 mod golden;
 mod harness;
 mod locations;
+mod people;
 mod policies;
 mod refusals;
 mod requests;
