@@ -191,6 +191,32 @@ impl Reply for Deleted {
     }
 }
 
+/// `{code, recategorize: true}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Recategorized {
+    /// HTTP status.
+    code: u16,
+    /// Always true.
+    recategorize: bool,
+}
+
+impl Recategorized {
+    /// The envelope.
+    pub fn new() -> Self {
+        Recategorized { code: OK, recategorize: true }
+    }
+}
+
+impl Reply for Recategorized {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
 /// `{object, code, reset: true}`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Reset {

@@ -16,6 +16,7 @@ mod kill;
 mod locations;
 mod operation;
 mod policies;
+mod recategorize;
 mod resolving;
 mod start;
 mod wire;

@@ -21,6 +21,7 @@ mod location_update;
 mod locations;
 mod msps;
 mod policies;
+mod recategorize;
 mod removal;
 mod try_out;
 
@@ -43,6 +44,7 @@ pub fn operations() -> Vec<Operation> {
         device_exceptions::operations,
         device_rules::operations,
         cloud_keys::operations,
+        recategorize::operations,
         try_out::operations,
         explain::operations,
     ]

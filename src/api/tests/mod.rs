@@ -11,5 +11,6 @@ mod harness;
 mod locations;
 mod people;
 mod policies;
+mod recategorize;
 mod refusals;
 mod requests;

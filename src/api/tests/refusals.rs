@@ -24,6 +24,7 @@ struct Rows {
     exception: u32,
     rule: u32,
     cloud_key: u32,
+    recategorized: u32,
 }
 
 impl Rows {
@@ -41,6 +42,8 @@ impl Rows {
         let rules = format!("/deviceexceptions/{exception}/rules");
         let rule = id(&house.post(As::One, &rules, json!({ "domain": "a.example" })).await.ok());
         let cloud_key = id(&house.post(As::One, &format!("/users/{one}/cloudkeys"), json!({})).await.ok());
+        house.post(As::One, "/recategorize", json!({ "domain": "a.example", "category1": 1 })).await.ok();
+        let recategorized = id(&house.get(As::One, "/recategorize").await.ok()["data"][0]);
         let people = house.people().await;
         Rows {
             customer: one,
@@ -54,6 +57,7 @@ impl Rows {
             exception,
             rule,
             cloud_key,
+            recategorized,
         }
     }
 
@@ -91,6 +95,7 @@ impl Rows {
             ("{userid}", self.people.ann),
             ("{exceptionid}", self.exception),
             ("{cloudkeyid}", self.cloud_key),
+            ("{recategorizeid}", self.recategorized),
         ];
         let with = |value: &dyn Fn(u32) -> String| {
             rows.iter().fold(filled.clone(), |path, (name, row)| path.replace(name, &value(*row)))
