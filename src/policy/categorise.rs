@@ -34,11 +34,13 @@ pub struct Recategoriser {
 
 /// The categories that count for `account`, a customer's queries among them.
 ///
-/// The nearest account that put the name or an ancestor into categories of its own is heard: the
-/// customer, the MSP, the system; of its names the longest. Its word stands in for what the category
-/// data says of that name and of those above it. Names below it follow, unless the data knows them
-/// better: where it says more of a longer name than of the recategorised one, what it says of the
-/// longer name counts alone.
+/// 1. The nearest account that put the name or an ancestor into categories of its own is heard: the
+///    customer, the MSP, the system; of its names the longest.
+/// 2. Its word stands in for what the category data says of that name and of those above it. Names below
+///    follow, unless the data knows them better, that is, says more of a longer name than of the
+///    recategorised one.
+/// 3. What is known better is not the account's to say. The next account is asked, and where none is
+///    heard, what the data says of the longer names counts alone.
 ///
 /// `suffixes` must be hashed with the snapshot's key. Allocates nothing.
 pub fn categorise(
@@ -55,20 +57,27 @@ pub fn categorise(
         Account::Msp(id) => Some(id),
         Account::Customer(_) | Account::System => customer.and_then(|customer| customer.msp),
     };
-    let longest = |account: Account, names: &NameMap<Recategorised>| {
-        names.longest(suffixes).map(|(labels, found)| (account, labels, *found))
-    };
-    let found = customer
-        .and_then(|customer| longest(account, &customer.recategorised))
-        .or_else(|| longest(Account::Msp(msp?), &snapshot.msps.get(msp?.0)?.recategorised))
-        .or_else(|| longest(Account::System, &snapshot.system_recategorised));
-    let Some((account, labels, found)) = found else {
-        return Categorised { set: categories.of(suffixes.name()), by: None };
-    };
-    let (word, below) = categories.split(suffixes.name(), labels);
-    if below.0 & !word.0 != 0 {
-        return Categorised { set: below, by: None };
+    let of_msp = msp.and_then(|id| Some((Account::Msp(id), &snapshot.msps.get(id.0)?.recategorised)));
+    let nearest_first: [Option<(Account, &NameMap<Recategorised>)>; 3] = [
+        customer.map(|customer| (account, &customer.recategorised)),
+        of_msp,
+        Some((Account::System, &snapshot.system_recategorised)),
+    ];
+    let mut known_better: Option<(usize, CategorySet)> = None;
+    for (account, names) in nearest_first.into_iter().flatten() {
+        let Some((labels, found)) = names.longest(suffixes) else { continue };
+        let (word, longer) = categories.split(suffixes.name(), labels);
+        if longer.0 & !word.0 == 0 {
+            let by = Recategoriser { account, row: found.row, labels: labels as u8 };
+            return Categorised { set: found.categories, by: Some(by) };
+        }
+        if known_better.is_none_or(|(other, _)| other < labels) {
+            known_better = Some((labels, longer));
+        }
     }
-    let by = Recategoriser { account, row: found.row, labels: labels as u8 };
-    Categorised { set: found.categories, by: Some(by) }
+    let set = match known_better {
+        Some((_, longer)) => longer,
+        None => categories.of(suffixes.name()),
+    };
+    Categorised { set, by: None }
 }

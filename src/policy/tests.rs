@@ -503,6 +503,12 @@ fn names_below_a_recategorised_one_follow_unless_the_data_knows_them_better() {
     assert_eq!(scene.decide("mail.games.test"), "block 6", "the data says more of it than of the name above");
     scene.recategorise(OWN, "mail.games.test", HIGH);
     assert_eq!(scene.decide("x.mail.games.test"), "allow 10", "the longest name of an account is heard");
+    scene.categories.0.insert(text("chat.games.test"), CategorySet::EMPTY.with(LOW));
+    assert_eq!(scene.decide("chat.games.test"), "block 6");
+    let by_msp = scene.recategorise(Account::Msp(MspId(1)), "chat.games.test", HIGH);
+    assert_eq!(scene.decide("chat.games.test"), "allow 10", "what the customer leaves to the data the MSP may say");
+    scene.world.remove(&Row::Recategorisation(by_msp));
+    assert_eq!(scene.decide("chat.games.test"), "block 6");
     scene.recategorise(OWN, "new.test", LOW);
     assert_eq!(scene.decide("new.test"), "block 6", "a name the data does not know");
     scene.policy(11, OWN, true, PolicySettings { allow_unclassified: Some(false), ..PolicySettings::default() });

@@ -258,26 +258,31 @@ impl Content {
 }
 
 async fn create(call: Call<OfCustomer>, input: Content) -> Result<Single<CloudKeyReply>, ApiError> {
-    let customer = &call.scope.customer.value;
-    let zone = zone_of(customer);
-    let mut key = CloudKey {
-        id: CloudKeyId(call.next_id::<CloudKey>()),
-        customer: customer.id,
-        key: random_hex(CODE_DIGITS)?.to_uppercase(),
-        log_name: String::new(),
-        session_s: SessionUnit::Hours.seconds(),
-        session_unit: SessionUnit::Hours,
-        uses_max: 0,
-        valid_from: begin_of(day_of(call.now, &zone)?, &zone)?,
-        valid_until: None,
-        active: true,
-        comment: String::new(),
-        created: call.now,
-    };
-    input.apply(&mut key, &zone, call.now)?;
-    // The zone must still be the one the days were reckoned in.
-    call.write(|batch| Ok((batch.expect(&call.scope.customer).create(&key), ()))).await?;
-    single(&call, key.id)
+    let id = CloudKeyId(call.next_id::<CloudKey>());
+    let code = random_hex(CODE_DIGITS)?.to_uppercase();
+    call.write(|batch| {
+        // The zone must be the one the days are reckoned in still when the key is there.
+        let customer = call.view.customer(call.scope.customer.value.id)?;
+        let zone = zone_of(&customer.value);
+        let mut key = CloudKey {
+            id,
+            customer: customer.value.id,
+            key: code.clone(),
+            log_name: String::new(),
+            session_s: SessionUnit::Hours.seconds(),
+            session_unit: SessionUnit::Hours,
+            uses_max: 0,
+            valid_from: begin_of(day_of(call.now, &zone)?, &zone)?,
+            valid_until: None,
+            active: true,
+            comment: String::new(),
+            created: call.now,
+        };
+        input.apply(&mut key, &zone, call.now)?;
+        Ok((batch.expect(&customer).create(&key), ()))
+    })
+    .await?;
+    single(&call, id)
 }
 
 /// A key that the path names.

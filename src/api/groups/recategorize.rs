@@ -7,7 +7,7 @@ use crate::{
         error::ApiError,
         input::{Id, NameOrUrl, Nullable, Number, Page},
         operation::operations,
-        reply::{Deleted, List, Object, Recategorized, time_text},
+        reply::{Deleted, List, Object, Recategorized, Single, time_text},
         scope::{OfAccount, Own},
     },
     category::{Catalogue, is_public_suffix},
@@ -25,6 +25,9 @@ operations! {
         POST "/recategorize" for [System, Sales, Msp, Customer] => recategorize_domain = recategorize;
         /// Lists the domains that the account put into other categories.
         GET "/recategorize" for [System, Sales, Msp, Customer] => list_recategorized_domains = list;
+        /// Shows one of these domains.
+        GET "/recategorize/{recategorizeid}" for [System, Sales, Msp, Customer]
+            => get_recategorized_domain = get;
         /// Takes a domain out of the categories it was put into.
         DELETE "/recategorize/{recategorizeid}" for [System, Sales, Msp, Customer]
             => delete_recategorized_domain = delete;
@@ -134,6 +137,11 @@ async fn list(call: Call<OfAccount>, page: Page) -> Result<List<RecategorizedDom
 struct At {
     /// Its id in the list.
     recategorizeid: Id,
+}
+
+async fn get(call: Call<Own>, at: At) -> Result<Single<RecategorizedDomain>, ApiError> {
+    let row = call.view.find::<Recategorisation>(at.recategorizeid.0, "recategorized domain")?;
+    Ok(Single::new(show(&row.value)).at(row.revision))
 }
 
 async fn delete(call: Call<Own>, at: At) -> Result<Deleted, ApiError> {

@@ -50,6 +50,8 @@ async fn a_recategorised_name_is_filtered_by_its_new_categories() {
         (list["total"].clone(), list["data"][0]["domain"].clone(), list["data"][0]["categories"].clone()),
         (json!(1), json!("new.example"), json!([free]))
     );
+    let one = house.get(As::Msp, &format!("/recategorize/{}", id(&list["data"][0]))).await.ok();
+    assert_eq!((one["object"].clone(), one["domain"].clone()), (json!("recategorized_domain"), json!("new.example")));
 }
 
 #[tokio::test]
