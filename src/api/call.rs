@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    model::Timestamp,
+    model::{Permissions, Role, Timestamp},
     policy::Presets,
     store::{Actor, Batch, CommitError, Record, Revision, Row, Store},
 };
@@ -25,12 +25,15 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) services: Services,
     pub(super) presets: Presets,
+    /// What the built-in roles allow.
+    pub(super) built_in: [(Role, Permissions); 4],
     pub(super) copy_settings: bool,
     pub(super) address_turn: tokio::sync::Mutex<()>,
     pub(super) retry_turn: tokio::sync::Mutex<()>,
 }
 
 /// A request that was let in, before its operation looked at it.
+#[derive(Clone)]
 pub struct Arrival {
     pub(super) shared: Arc<Shared>,
     pub(super) operation: &'static str,
@@ -73,6 +76,35 @@ impl<S> Call<S> {
     /// The parts of the daemon beside the store.
     pub fn services(&self) -> &Services {
         &self.arrival.shared.services
+    }
+
+    /// Who calls; an operation for anyone has no caller.
+    pub fn caller(&self) -> Result<&Caller, ApiError> {
+        self.arrival
+            .caller
+            .as_ref()
+            .ok_or_else(|| ApiError::internal("an operation without credentials asks who calls"))
+    }
+
+    /// What a built-in role allows.
+    pub fn built_in(&self, role: Role) -> Permissions {
+        let known = self.arrival.shared.built_in.iter().find(|(known, _)| *known == role);
+        known.map_or(Permissions::NONE, |(_, permissions)| *permissions)
+    }
+
+    /// What of its role the caller may do.
+    pub fn held(&self) -> Permissions {
+        self.arrival.caller.as_ref().map_or(Permissions::NONE, |caller| caller.permissions)
+    }
+
+    /// Fails with 403 where somebody would be given what the caller does not have.
+    pub fn check_grant(&self, granted: Permissions) -> Result<(), ApiError> {
+        match self.held().lacks(granted) {
+            None => Ok(()),
+            Some(permission) => {
+                Err(ApiError::forbidden(format!("You cannot give {permission}, which your role lacks")))
+            }
+        }
     }
 
     /// The presets of the levels.
@@ -130,7 +162,7 @@ impl<S> Call<S> {
         let mut attempt = 1;
         let mut _turn = None;
         loop {
-            let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now);
+            let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now).from(self.address);
             let (batch, answer) = decide(batch)?;
             if batch.is_empty() {
                 return Ok((store.revision(), answer));

@@ -7,14 +7,16 @@
 //! at and below the account that the request names, and whose `write` returns when queries see the
 //! change.
 //!
-//! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
+//! Read `operation` (what a row is), `permissions` (what of it a custom role may call), `scope` (whose rows), `call` (what a handler holds), `input` and
 //! `reply` (what goes in and out), `services`, `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
 //! group.
 
 mod app;
 mod body;
 mod call;
+mod docs;
 mod error;
+mod examples;
 mod fields;
 mod filtering;
 mod groups;
@@ -23,6 +25,8 @@ mod limit;
 mod listener;
 mod openapi;
 mod operation;
+mod permissions;
+mod replay;
 mod reply;
 mod router;
 mod scope;

@@ -81,6 +81,11 @@ impl Operation {
         self.who.contains(&Who::Anyone)
     }
 
+    /// Whether it changes nothing.
+    pub fn reads(&self) -> bool {
+        self.methods.first() == Some(&Method::GET) || self.group == "tests" || self.group == "explain"
+    }
+
     /// Whether a role may call it.
     pub fn admits(&self, role: Role) -> bool {
         self.who.iter().any(|who| who.admits(role))

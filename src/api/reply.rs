@@ -19,7 +19,7 @@ pub trait Reply: Send + 'static {
 /// The status of every success; the contract knows no 201 or 204.
 const OK: u16 = 200;
 
-fn json<T: Serialize>(value: &T) -> Result<Response<Bytes>, ApiError> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<Response<Bytes>, ApiError> {
     let body = serde_json::to_vec(value).map_err(ApiError::internal)?;
     let mut response = Response::new(Bytes::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

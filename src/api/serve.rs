@@ -4,12 +4,15 @@
 use super::{
     body::Incoming,
     call::{Arrival, Shared},
+    docs,
     error::ApiError,
     fields::{self, Content},
     groups,
     limit::{Limit, Rate},
     openapi,
     operation::Operation,
+    permissions::{of_role, permission_of},
+    replay::{self, Pending, Replays, Turn},
     reply::revision_of_tag,
     router::{NoRoute, Router},
     services::Services,
@@ -17,7 +20,7 @@ use super::{
 use crate::{
     auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, form},
     category::Catalogue,
-    model::{Level, Timestamp},
+    model::{Level, Role, Timestamp},
     policy::Presets,
     store::Store,
 };
@@ -82,9 +85,13 @@ struct Inner {
     authenticator: Authenticator,
     operations: Vec<Operation>,
     router: Router,
+    /// Names of the fields of each operation.
+    known_fields: Vec<Vec<String>>,
+    replays: Arc<Replays>,
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
     openapi: Bytes,
+    docs: Bytes,
     options: Options,
     clock: fn() -> Timestamp,
 }
@@ -113,17 +120,24 @@ impl Api {
                 }
             }
         }
+        let built_in =
+            [Role::System, Role::Sales, Role::Msp, Role::Customer].map(|role| (role, of_role(&operations, role)));
+        let document = openapi::document(&operations);
         Api(Arc::new(Inner {
-            openapi: Bytes::from(openapi::document(&operations).to_string()),
+            docs: docs::page(&document).unwrap_or_default(),
+            openapi: Bytes::from(document.to_string()),
             authenticator: Authenticator::new(store.clone()),
             shared: Arc::new(Shared {
                 store,
                 services,
                 presets,
+                built_in,
                 copy_settings: options.copy_settings,
                 address_turn: tokio::sync::Mutex::default(),
                 retry_turn: tokio::sync::Mutex::default(),
             }),
+            known_fields: openapi::field_names(&operations),
+            replays: Arc::default(),
             operations,
             router,
             by_key: Limit::new(options.key_rate),
@@ -218,6 +232,9 @@ impl Api {
         if path[1..] == ["openapi.json"] && reading {
             return Ok(page("application/json", self.openapi()));
         }
+        if path[1..] == ["docs"] && reading {
+            return Ok(docs::response(inner.docs.clone()));
+        }
 
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
         let route = match inner.router.find(method, &path[1..]) {
@@ -243,14 +260,32 @@ impl Api {
             if !operation.admits(caller.role) {
                 return Err(ApiError::forbidden("Your role does not allow this operation"));
             }
+            if let Some(permission) = permission_of(operation).filter(|wanted| !caller.permissions.has(*wanted)) {
+                return Err(ApiError::forbidden(format!("Your role lacks {permission}")));
+            }
             Some(caller)
         };
         let octets = match read {
             Some(octets) => octets,
             None => body.read(octets_max).await?,
         };
+        let replay = match (&caller, replay::key_of(&head.headers)?) {
+            (Some(caller), Some(key)) if head.method == Method::POST => {
+                let fingerprint = replay::fingerprint("POST", &head.uri.to_string(), &octets);
+                match inner.replays.begin(caller.admin, key, fingerprint, now)? {
+                    Turn::Again(answer) => return Ok(*answer),
+                    Turn::First(pending) => Some(pending),
+                }
+            }
+            _ => None,
+        };
         let query = fields::of_form(head.uri.query().unwrap_or_default().as_bytes())?;
-        let fields = fields::merge(fields::of_body(&content, octets).await?, query, route.parameters);
+        let of_body = fields::of_body(&content, octets).await?;
+        let strict = prefers_strict(&head.headers);
+        if strict {
+            fields::refuse_unknown(&of_body, &inner.known_fields[route.operation])?;
+        }
+        let fields = fields::merge(of_body, query, route.parameters);
         let arrival = Arrival {
             shared: inner.shared.clone(),
             operation: operation.id,
@@ -259,7 +294,42 @@ impl Api {
             now,
             if_match: if_match(&head.headers)?,
         };
-        run(operation, arrival, fields).await
+        let mut answer = match run(operation, arrival.clone(), fields.clone(), replay).await {
+            Err(error) if is_late(error.status()) => Err(self.with_current(error, arrival, &path[1..], fields).await),
+            answer => answer,
+        }?;
+        if strict {
+            answer.headers_mut().insert("preference-applied", HeaderValue::from_static("handling=strict"));
+        }
+        Ok(answer)
+    }
+
+    /// Tells a caller that was too late the object as it is now, if the caller may see it.
+    async fn with_current(
+        &self,
+        error: ApiError,
+        arrival: Arrival,
+        path: &[String],
+        fields: serde_json::Value,
+    ) -> ApiError {
+        let inner = &*self.0;
+        let Ok(route) = inner.router.find(&Method::GET, path) else { return error };
+        let operation = &inner.operations[route.operation];
+        let allowed = arrival.caller.as_ref().is_some_and(|caller| {
+            operation.admits(caller.role)
+                && permission_of(operation).is_none_or(|wanted| caller.permissions.has(wanted))
+        });
+        if !allowed {
+            return error;
+        }
+        let arrival = Arrival { operation: operation.id, if_match: None, ..arrival };
+        let current = run(operation, arrival, fields, None).await.ok();
+        let current = current.and_then(|answer| serde_json::from_slice(answer.body()).ok());
+        // A list is not the object in question.
+        match current.filter(|current: &serde_json::Value| current["object"] != "list") {
+            Some(current) => error.with_current(current),
+            None => error,
+        }
     }
 
     fn authenticate(
@@ -291,13 +361,37 @@ impl Api {
 
 /// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a
 /// fault in it is an answer and no more.
-async fn run(operation: &Operation, arrival: Arrival, fields: serde_json::Value) -> Result<Response<Bytes>, ApiError> {
-    let task = tokio::spawn(operation.handler.run(arrival, fields));
+async fn run(
+    operation: &Operation,
+    arrival: Arrival,
+    fields: serde_json::Value,
+    replay: Option<Pending>,
+) -> Result<Response<Bytes>, ApiError> {
+    let work = operation.handler.run(arrival, fields);
+    let task = tokio::spawn(async move {
+        let answer = work.await;
+        if let Some(replay) = replay {
+            replay.done(&answer);
+        }
+        answer
+    });
     match tokio::time::timeout(OPERATION_PATIENCE, task).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(ApiError::internal(format!("the operation stopped: {error}"))),
         Err(_) => Err(ApiError::unavailable("This takes too long; it may still go on", "timed out")),
     }
+}
+
+/// Whether a refusal means that somebody else was faster.
+fn is_late(status: StatusCode) -> bool {
+    matches!(status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED)
+}
+
+/// Whether a request asks that nothing in it is ignored (RFC 7240).
+fn prefers_strict(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = preferences.flat_map(|value| value.split([',', ';']));
+    preferences.any(|preference| preference.trim().eq_ignore_ascii_case("handling=strict"))
 }
 
 /// The decoded segments of a path, empty ones left out.

@@ -8,7 +8,7 @@ use super::{
     secret,
 };
 use crate::{
-    model::{Account, Admin, AdminId, ApiToken, SignatureKeys, Timestamp},
+    model::{Account, Admin, AdminId, ApiToken, CustomRole, Permissions, SignatureKeys, Timestamp},
     store::{Store, Unique},
 };
 use std::sync::Arc;
@@ -97,14 +97,24 @@ impl Authenticator {
     }
 
     fn caller(&self, admin: AdminId, credential: Credential) -> Result<Caller, Refusal> {
-        let Admin { id, role, account, .. } = self.store.find::<Admin>(admin.0).ok_or(Refusal::Unknown)?.value;
-        Ok(Caller { admin: id, role, account, credential })
+        let admin = self.store.find::<Admin>(admin.0).ok_or(Refusal::Unknown)?.value;
+        let Admin { id, role, account, .. } = admin;
+        let permissions = permissions_of(&self.store, &admin);
+        Ok(Caller { admin: id, role, account, permissions, credential })
     }
 
     fn not_suspended(&self, caller: &Caller) -> Result<(), Refusal> {
         let Account::Customer(customer) = caller.account else { return Ok(()) };
         let customer = self.store.find::<crate::model::Customer>(customer.0).ok_or(Refusal::Unknown)?;
         if customer.value.suspended { Err(Refusal::Suspended) } else { Ok(()) }
+    }
+}
+
+/// What an administrator may do of what its role allows. A role that is gone allows nothing.
+pub fn permissions_of(store: &Store, admin: &Admin) -> Permissions {
+    match admin.custom_role {
+        None => Permissions::ALL,
+        Some(id) => store.find::<CustomRole>(id.0).map_or(Permissions::NONE, |row| row.value.permissions),
     }
 }
 

@@ -17,7 +17,7 @@ mod nonce;
 mod oauth1;
 mod secret;
 
-pub use authenticate::{Authenticator, Refusal};
+pub use authenticate::{Authenticator, Refusal, permissions_of};
 pub use caller::{Caller, Credential};
 pub use first_start::{CLI_TOKEN_FILE, CREDENTIALS_FILE, FirstStart, FirstStartError, first_start};
 pub use nonce::{NONCES_PER_KEY_MAX, Nonces, Verdict, WINDOW_S};

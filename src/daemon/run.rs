@@ -3,7 +3,7 @@
 use super::{category, filtering::QueryPath, notify, parts};
 use crate::{
     answer::{Parts, Plane},
-    api::{self, Api},
+    api::{self, Api, Rate},
     auth::{self, FirstStart},
     category::Index,
     certs::{CertSource, CertStore},
@@ -254,6 +254,8 @@ fn api_options(config: &Config) -> api::Options {
     api::Options {
         metrics_public: config.metrics.public,
         body_octets_max: usize::try_from(config.api.body_max.0).unwrap_or(usize::MAX),
+        key_rate: Rate { per_second: config.api.key_rate, burst: config.api.key_rate.saturating_mul(2) },
+        address_rate: Rate { per_second: config.api.address_rate, burst: config.api.address_rate.saturating_mul(4) },
         copy_settings: config.policy.inheritance == Inheritance::Copy,
         ..api::Options::default()
     }

@@ -177,6 +177,7 @@ async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<User>, Ap
         Account::Msp(id) => Some(id),
         Account::Customer(_) => return Err(ApiError::field("user_id", "has no meaning here")),
     };
+    call.check_grant(call.built_in(Role::Customer))?;
     let password_hash = hash_password(input.password.0).await?;
     let customer = Customer {
         id: CustomerId(call.next_id::<Customer>()),
@@ -204,6 +205,7 @@ async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<User>, Ap
         full_name: customer.name.clone(),
         description: String::new(),
         password_hash,
+        custom_role: None,
         main: true,
         created: call.now,
     };
@@ -264,6 +266,10 @@ struct Update {
 }
 
 async fn update(call: Call<OfCustomer>, input: Update) -> Result<Single<User>, ApiError> {
+    // Who sets its password or mail address can sign in as its administrator.
+    if input.password.is_some() || input.email.is_some() {
+        call.check_grant(call.built_in(Role::Customer))?;
+    }
     let password_hash = match input.password {
         Some(password) => Some(hash_password(password.0).await?),
         None => None,

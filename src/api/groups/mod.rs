@@ -3,6 +3,7 @@
 //! The order is the one of the documentation.
 
 mod addresses;
+mod audit;
 mod categories;
 mod cloud_keys;
 mod customers;
@@ -23,6 +24,7 @@ mod msps;
 mod policies;
 mod recategorize;
 mod removal;
+mod roles;
 mod try_out;
 
 use super::operation::Operation;
@@ -47,6 +49,8 @@ pub fn operations() -> Vec<Operation> {
         recategorize::operations,
         try_out::operations,
         explain::operations,
+        audit::operations,
+        roles::operations,
     ]
     .into_iter()
     .flat_map(|group| group())

@@ -94,6 +94,7 @@ struct Create {
 }
 
 async fn create(call: Call<Own>, input: Create) -> Result<Single<MspReply>, ApiError> {
+    call.check_grant(call.built_in(Role::Msp))?;
     let password_hash = hash_password(input.password.0).await?;
     let msp = Msp {
         id: MspId(call.next_id::<Msp>()),
@@ -113,6 +114,7 @@ async fn create(call: Call<Own>, input: Create) -> Result<Single<MspReply>, ApiE
         full_name: msp.name.clone(),
         description: String::new(),
         password_hash,
+        custom_role: None,
         main: true,
         created: call.now,
     };
@@ -141,6 +143,10 @@ struct Update {
 }
 
 async fn update(call: Call<OfMsp>, input: Update) -> Result<Single<MspReply>, ApiError> {
+    // Who sets its password or mail address can sign in as its administrator.
+    if input.password.is_some() || input.email.is_some() {
+        call.check_grant(call.built_in(Role::Msp))?;
+    }
     let password_hash = match input.password {
         Some(password) => Some(hash_password(password.0).await?),
         None => None,

@@ -1,6 +1,7 @@
 //! The API whole, without sockets: requests in, answers out, rows and snapshots behind it.
 
 mod accounts;
+mod audit;
 mod cloud_keys;
 mod device_exceptions;
 mod devices;
@@ -14,3 +15,4 @@ mod policies;
 mod recategorize;
 mod refusals;
 mod requests;
+mod roles;

@@ -25,6 +25,7 @@ struct Rows {
     rule: u32,
     cloud_key: u32,
     recategorized: u32,
+    role: u32,
 }
 
 impl Rows {
@@ -38,6 +39,8 @@ impl Rows {
         let location = json!({ "name": "l", "ip": "198.51.100.0/24" });
         let location = house.post(As::One, &format!("/users/{one}/locations/staticip"), location).await.ok();
         let address = id(&location["addresses"][0]);
+        let role = json!({ "name": "r", "permissions": ["policy.lists.view"] });
+        let role = id(&house.post(As::One, "/roles", role).await.ok());
         let exception = id(&house.post(As::One, "/deviceexceptions", json!({ "name": "e" })).await.ok());
         let rules = format!("/deviceexceptions/{exception}/rules");
         let rule = id(&house.post(As::One, &rules, json!({ "domain": "a.example" })).await.ok());
@@ -53,6 +56,7 @@ impl Rows {
             msp_entry,
             location: id(&location),
             address,
+            role,
             people,
             exception,
             rule,
@@ -96,6 +100,7 @@ impl Rows {
             ("{exceptionid}", self.exception),
             ("{cloudkeyid}", self.cloud_key),
             ("{recategorizeid}", self.recategorized),
+            ("{roleid}", self.role),
         ];
         let with = |value: &dyn Fn(u32) -> String| {
             rows.iter().fold(filled.clone(), |path, (name, row)| path.replace(name, &value(*row)))
@@ -112,7 +117,7 @@ fn body() -> Value {
     json!({
         "name": "n", "accountname": "n", "description": "d", "email": "n@weir.test", "license": "l", "password": "secret1",
         "domain": "n.example", "ip": "203.0.113.77", "allowed": true, "csv": "n.example\n", "locationtype": "staticip",
-        "client": "203.0.113.77", "date": "2026-01-01", "category1": 1,
+        "client": "203.0.113.77", "date": "2026-01-01", "category1": 1, "permissions": [],
     })
 }
 

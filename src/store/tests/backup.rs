@@ -29,6 +29,7 @@ fn one_of_each(store: &Store) -> Vec<AnyRow> {
             full_name: text(),
             description: text(),
             password_hash: text(),
+            custom_role: None,
             main: true,
             created: time,
         }),
