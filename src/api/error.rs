@@ -157,6 +157,8 @@ impl From<CommitError> for ApiError {
                 let (field, problem) = match unique {
                     Unique::AdminEmail => ("email", "another administrator has this address"),
                     Unique::CustomerUuid | Unique::MspUuid => ("uuid_str", "this UUID is taken"),
+                    Unique::CloudKey => ("keyid", "the customer has another key with this code"),
+                    Unique::Recategorisation => ("domain", "somebody else put it into categories in the meantime"),
                     Unique::PolicyName | Unique::LocationName | Unique::GroupName | Unique::RoleName => {
                         ("name", "this name is taken")
                     }

@@ -169,8 +169,12 @@ pub fn field_names(operations: &[Operation]) -> Vec<Vec<String>> {
 }
 
 fn groups(operations: &[Operation]) -> Vec<Value> {
-    let mut names: Vec<&str> = operations.iter().map(|operation| operation.group).collect();
-    names.dedup();
+    let mut names: Vec<&str> = Vec::new();
+    for operation in operations {
+        if !names.contains(&operation.group) {
+            names.push(operation.group);
+        }
+    }
     names.into_iter().map(|name| json!({ "name": name })).collect()
 }
 

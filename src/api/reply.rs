@@ -247,6 +247,60 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply for Done<T> {
     }
 }
 
+/// `{code, recategorize: true}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Recategorized {
+    /// HTTP status.
+    code: u16,
+    /// Always true.
+    recategorize: bool,
+}
+
+impl Recategorized {
+    /// The envelope.
+    pub fn new() -> Self {
+        Recategorized { code: OK, recategorize: true }
+    }
+}
+
+impl Reply for Recategorized {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
+/// `{object, code, reset: true}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Reset {
+    /// Kind of the object.
+    object: &'static str,
+    /// HTTP status.
+    code: u16,
+    /// Always true.
+    reset: bool,
+}
+
+impl Reset {
+    /// The envelope of what was reset.
+    pub fn new(object: &'static str) -> Self {
+        Reset { object, code: OK, reset: true }
+    }
+}
+
+impl Reply for Reset {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
 /// `YYYY-MM-DD HH:MM:SS` in UTC, as every time of the contract is written.
 pub fn time_text(time: Timestamp) -> String {
     match jiff::Timestamp::from_second(time.0) {

@@ -8,6 +8,7 @@
 mod accounts;
 mod client;
 mod daemon;
+mod devices;
 mod dns;
 mod domains;
 mod filtering;
@@ -15,6 +16,7 @@ mod kill;
 mod locations;
 mod operation;
 mod policies;
+mod recategorize;
 mod resolving;
 mod start;
 mod wire;

@@ -295,6 +295,9 @@ async fn update(call: Call<OfCustomer>, input: Update) -> Result<Single<User>, A
         if new != old.value {
             batch = batch.update(&old, &new);
         }
+        if new.timezone != old.value.timezone {
+            batch = super::cloud_keys::move_days(&call, &old.value, &new, batch)?;
+        }
         if let Some(admin) = main_admin(&call.view, account) {
             let mut changed = admin.value.clone();
             set(&mut changed.email, input.email.as_ref().map(|email| &email.0));

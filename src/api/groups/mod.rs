@@ -8,10 +8,18 @@ mod api_tokens;
 mod audit;
 mod auth;
 mod categories;
+mod cloud_keys;
 mod customers;
+mod device_configuration;
+mod device_exceptions;
+mod device_rules;
+mod device_shown;
+mod devices;
+mod directory;
 mod domains;
 mod explain;
 mod import;
+mod in_force;
 mod location_shown;
 mod location_update;
 mod locations;
@@ -20,6 +28,7 @@ mod oauth;
 mod oauth_authorize;
 mod passwords;
 mod policies;
+mod recategorize;
 mod removal;
 mod roles;
 mod sessions;
@@ -44,6 +53,13 @@ pub fn operations() -> Vec<Operation> {
         locations::operations,
         location_update::operations,
         addresses::operations,
+        directory::operations,
+        device_configuration::operations,
+        devices::operations,
+        device_exceptions::operations,
+        device_rules::operations,
+        cloud_keys::operations,
+        recategorize::operations,
         try_out::operations,
         explain::operations,
         audit::operations,

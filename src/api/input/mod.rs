@@ -3,8 +3,9 @@
 //!
 //! Each type checks its bounds while it is read, so that the error names the field, and describes
 //! itself to OpenAPI. Read `raw` (a value as it arrives), then the types: `plain`, `words`, `names`,
-//! `ranges`, `upload`.
+//! `ranges`, `upload`, `document`.
 
+mod document;
 mod names;
 mod plain;
 mod ranges;
@@ -14,6 +15,7 @@ mod tests;
 mod upload;
 mod words;
 
+pub use document::JsonObject;
 pub use names::{ListedName, NameOrUrl};
 pub use plain::{AccountRef, Flag, Id, Nullable, Number, PolicyRef};
 pub use ranges::{IpText, Range, Ranges};

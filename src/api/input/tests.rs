@@ -130,3 +130,18 @@ fn ranges_lose_their_host_bits() {
     let ranges: Ranges = field(json!("192.0.2.7, 192.0.2.7 198.51.100.0/24")).expect("valid");
     assert_eq!(ranges.0.len(), 2);
 }
+
+#[test]
+fn a_document_is_taken_as_object_and_as_text() {
+    let document = json!({ "filter": [1, { "a": null }] });
+    let Value::Object(object) = document.clone() else { panic!("an object") };
+    assert_eq!(field(document.clone()), Ok(JsonObject(object.clone())));
+    assert_eq!(field(json!(document.to_string())), Ok(JsonObject(object)));
+    for bad in [json!([]), json!("[]"), json!(1), json!("null"), json!(null)] {
+        assert_eq!(field::<JsonObject>(bad), Err("x: must be a JSON object or its text".into()));
+    }
+    let broken = field::<JsonObject>(json!("{'filter:{'type':'value'}}")).expect_err("is no JSON");
+    assert!(broken.starts_with("x: must be a JSON document: "), "{broken}");
+    let long = json!({ "a": "x".repeat(8 * 1024) });
+    assert_eq!(field::<JsonObject>(long), Err("x: must have at most 8192 octets".into()));
+}

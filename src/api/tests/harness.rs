@@ -4,10 +4,10 @@ use crate::{
     api::{Api, Connection, Explained, Filtering, Options, Services, system_clock},
     auth::{ClientKeys, SignInEvent, SigningKey, first_start, keys},
     category::{Catalogue, Index},
-    identify::Identified,
     mail::{Mail, MailError, Mailer, Relay},
+    identify::{Identified, Supposed},
     model::*,
-    policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, choose, evaluate},
+    policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, categorise, choose, evaluate},
     publish::Publisher,
     store::{Actor, Batch, Revision, Store},
 };
@@ -57,14 +57,23 @@ impl Filtering for Deciding {
         self.snapshot.load_full()
     }
 
-    fn categories(&self, name: &DomainName) -> CategorySet {
-        self.categories.categories(name.as_name()).set
+    fn categories(&self, account: Account, name: &DomainName) -> CategorySet {
+        let snapshot = self.snapshot();
+        categorise(&snapshot, account, &Suffixes::new(name.as_name(), snapshot.key), &self.categories).set
     }
 
-    fn explain<'a>(&'a self, address: IpAddr, name: &'a DomainName, _: u16, _: bool) -> BoxFuture<'a, Explained> {
+    fn explain<'a>(
+        &'a self,
+        address: IpAddr,
+        supposed: Option<Supposed>,
+        name: &'a DomainName,
+        _: u16,
+        _: bool,
+    ) -> BoxFuture<'a, Explained> {
         let snapshot = self.snapshot();
-        let client = match snapshot.identify(address) {
-            Identified::Known(client) => Some(client),
+        let client = match (supposed, snapshot.identify(address)) {
+            (Some(supposed), _) => snapshot.suppose(address, supposed),
+            (None, Identified::Known(client)) => Some(client),
             _ => None,
         };
         let chosen = client.as_ref().and_then(|client| choose(&snapshot, client));
@@ -78,11 +87,12 @@ impl Filtering for Deciding {
                 }
             }
         };
+        let account = client.as_ref().map_or(Account::System, |client| Account::Customer(client.customer));
         let explained = Explained {
             customer: client.map(|client| client.customer),
             blocked: verdict != "allowed",
-            categories: Catalogue::get().names(self.categories(name)).map(str::to_owned).collect(),
-            details: json!({ "verdict": verdict }),
+            categories: Catalogue::get().names(self.categories(account, name)).map(str::to_owned).collect(),
+            details: json!({ "verdict": verdict, "policy": chosen.map(|chosen| chosen.policy.id.0) }),
         };
         Box::pin(async move { explained })
     }
@@ -347,6 +357,14 @@ impl House {
         let (head, body) = response.into_parts();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
         Answer { status: head.status.as_u16(), headers: head.headers, json }
+    }
+
+    /// The same with an `If-Match`.
+    pub async fn post_if(&self, caller: As, path: &str, body: Value, tag: &str) -> Answer {
+        let request = Request::post(format!("/restapi{path}")).header("host", "weir.test").header("if-match", tag);
+        let request = request.header("authorization", format!("Bearer {}", self.token(caller)));
+        let body = Full::new(Bytes::from(body.to_string()));
+        self.send(request.header("content-type", "application/json").body(body).expect("a request")).await
     }
 
     /// What a client at this address gets for a name: `Allowed`, `Blocked` or `Refused`.

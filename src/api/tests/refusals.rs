@@ -1,6 +1,9 @@
 //! Every operation, called by everybody who must not.
 
-use super::harness::{As, CALLERS, House, id};
+use super::{
+    harness::{As, CALLERS, House, id},
+    people::People,
+};
 use crate::{
     api::{Operation, groups},
     model::{Account, CustomerId, Policy},
@@ -17,6 +20,11 @@ struct Rows {
     msp_entry: u32,
     location: u32,
     address: u32,
+    people: People,
+    exception: u32,
+    rule: u32,
+    cloud_key: u32,
+    recategorized: u32,
     role: u32,
 }
 
@@ -33,7 +41,28 @@ impl Rows {
         let address = id(&location["addresses"][0]);
         let role = json!({ "name": "r", "permissions": ["policy.lists.view"] });
         let role = id(&house.post(As::One, "/roles", role).await.ok());
-        Rows { customer: one, msp: house.msp, policy, entry, msp_entry, location: id(&location), address, role }
+        let exception = id(&house.post(As::One, "/deviceexceptions", json!({ "name": "e" })).await.ok());
+        let rules = format!("/deviceexceptions/{exception}/rules");
+        let rule = id(&house.post(As::One, &rules, json!({ "domain": "a.example" })).await.ok());
+        let cloud_key = id(&house.post(As::One, &format!("/users/{one}/cloudkeys"), json!({})).await.ok());
+        house.post(As::One, "/recategorize", json!({ "domain": "a.example", "category1": 1 })).await.ok();
+        let recategorized = id(&house.get(As::One, "/recategorize").await.ok()["data"][0]);
+        let people = house.people().await;
+        Rows {
+            customer: one,
+            msp: house.msp,
+            policy,
+            entry,
+            msp_entry,
+            location: id(&location),
+            address,
+            role,
+            people,
+            exception,
+            rule,
+            cloud_key,
+            recategorized,
+        }
     }
 
     /// A path with these rows in it, and the same path with rows that do not exist. The second is
@@ -47,6 +76,12 @@ impl Rows {
             self.msp
         } else if path.starts_with("/locationaddresses") {
             self.address
+        } else if path.starts_with("/devices/") {
+            self.people.laptop
+        } else if path.ends_with("/rules/{id}") {
+            self.rule
+        } else if path.starts_with("/deviceexceptions") {
+            self.exception
         } else {
             self.location
         };
@@ -59,6 +94,12 @@ impl Rows {
             ("{domainid}", entry),
             ("{locationid}", self.location),
             ("{addressid}", self.address),
+            ("{deviceid}", self.people.laptop),
+            ("{groupid}", self.people.group),
+            ("{userid}", self.people.ann),
+            ("{exceptionid}", self.exception),
+            ("{cloudkeyid}", self.cloud_key),
+            ("{recategorizeid}", self.recategorized),
             ("{roleid}", self.role),
         ];
         let with = |value: &dyn Fn(u32) -> String| {
@@ -76,7 +117,7 @@ fn body() -> Value {
     json!({
         "name": "n", "accountname": "n", "description": "d", "email": "n@weir.test", "license": "l", "password": "secret1",
         "domain": "n.example", "ip": "203.0.113.77", "allowed": true, "csv": "n.example\n", "locationtype": "staticip",
-        "client": "203.0.113.77", "date": "2026-01-01", "permissions": [],
+        "client": "203.0.113.77", "date": "2026-01-01", "category1": 1, "permissions": [],
     })
 }
 
@@ -132,9 +173,8 @@ async fn every_operation_refuses_every_wrong_caller() {
 
 /// Whether a path names rows of a tenant at all.
 fn names_a_row(pattern: &str) -> bool {
-    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}", "{roleid}"]
-        .iter()
-        .any(|name| pattern.contains(name))
+    let id = |name: &str| name == "id" || name.ends_with("id") && name != "categoryid";
+    pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next()).any(id)
 }
 
 async fn bad_signature(house: &House, method: &Method, path: &str) -> u16 {

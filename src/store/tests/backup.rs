@@ -162,7 +162,6 @@ fn one_of_each(store: &Store) -> Vec<AnyRow> {
             customer: customer_id,
             name: text(),
             description: text(),
-            is_default: true,
             created: time,
             updated: time,
         }),
