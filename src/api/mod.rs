@@ -8,12 +8,13 @@
 //! change.
 //!
 //! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input` and
-//! `reply` (what goes in and out), `services`, `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
+//! `reply` (what goes in and out), `picture` (uploaded logos), `services`, `embed` (tokens for embedded reports), `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
 //! group.
 
 mod app;
 mod body;
 mod call;
+mod embed;
 mod error;
 mod fields;
 mod filtering;
@@ -23,6 +24,7 @@ mod limit;
 mod listener;
 mod openapi;
 mod operation;
+mod picture;
 mod reply;
 mod router;
 mod scope;
@@ -33,6 +35,7 @@ mod tests;
 
 pub use app::app;
 pub use call::Call;
+pub use embed::{EmbedError, EmbedTokens, Endpoints};
 pub use error::ApiError;
 pub use filtering::{Explained, Filtering};
 pub use limit::Rate;

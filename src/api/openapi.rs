@@ -130,6 +130,14 @@ impl Fields {
         }
     }
 
+    /// The content of the answer: files by their types, everything else JSON.
+    fn content(&self) -> Value {
+        match self.reply.get("x-content-types").and_then(Value::as_array) {
+            Some(types) => types.iter().filter_map(Value::as_str).map(|kind| (kind.to_owned(), json!({}))).collect(),
+            None => json!({ "application/json": { "schema": self.reply } }),
+        }
+    }
+
     fn operation(
         &self,
         operation: &Operation,
@@ -173,7 +181,7 @@ impl Fields {
             "summary": summary,
             "parameters": parameters,
             "responses": {
-                "200": { "description": "Done.", "content": { "application/json": { "schema": self.reply } } },
+                "200": { "description": "Done.", "content": self.content() },
                 "default": { "description": "Not done.", "content": { "application/json": { "schema": error } } },
             },
             "x-roles": operation.who.iter().map(|who| who.name()).collect::<Vec<_>>(),

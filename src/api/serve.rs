@@ -24,6 +24,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use hyper::body::Body;
+use serde_json::{Map, Value};
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -123,6 +124,7 @@ impl Api {
                 copy_settings: options.copy_settings,
                 address_turn: tokio::sync::Mutex::default(),
                 retry_turn: tokio::sync::Mutex::default(),
+                effect_turn: tokio::sync::Mutex::default(),
             }),
             operations,
             router,
@@ -252,12 +254,83 @@ impl Api {
         let query = fields::of_form(head.uri.query().unwrap_or_default().as_bytes())?;
         let fields = fields::merge(fields::of_body(&content, octets).await?, query, route.parameters);
         let arrival = Arrival {
+            api: self.clone(),
             shared: inner.shared.clone(),
             operation: operation.id,
             caller,
             address,
+            origin: origin(head, connection),
             now,
             if_match: if_match(&head.headers)?,
+        };
+        run(operation, arrival, fields).await
+    }
+
+    /// Answers one request of a batch. Rate, role and reach are those of the batch's caller.
+    pub(super) async fn answer_within(
+        &self,
+        within: Within,
+        method: Method,
+        target: &str,
+        parameters: Map<String, Value>,
+    ) -> Response<Bytes> {
+        let mut operation = None;
+        let outcome = self.route_within(within, method, target, parameters, &mut operation).await;
+        let response = outcome.unwrap_or_else(|error| {
+            if let Some(cause) = error.cause() {
+                tracing::error!(operation, cause, "the operation failed within a batch: {}", error.message());
+            }
+            error.into_response()
+        });
+        let (operation, status) = (operation.unwrap_or("none"), status_label(response.status().as_u16()));
+        metrics::counter!("weir_api_requests_total", "operation" => operation, "status" => status).increment(1);
+        response
+    }
+
+    async fn route_within(
+        &self,
+        within: Within,
+        method: Method,
+        target: &str,
+        parameters: Map<String, Value>,
+        called: &mut Option<&'static str>,
+    ) -> Result<Response<Bytes>, ApiError> {
+        let inner = &*self.0;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let path = segments(path)?;
+        let path = path.strip_prefix(&[BASE.to_owned()]).unwrap_or(&path);
+        let route = match inner.router.find(&method, path) {
+            Ok(route) => route,
+            Err(NoRoute::Path) => return Err(ApiError::not_found("operation")),
+            Err(NoRoute::Method(methods)) => return not_this_method(&method, methods),
+        };
+        let operation = &inner.operations[route.operation];
+        *called = Some(operation.id);
+        if operation.id == groups::BATCH {
+            return Err(ApiError::bad_request("A batch cannot stand within a batch"));
+        }
+        let caller = within.caller.filter(|_| !operation.is_public());
+        if !operation.is_public() {
+            let caller = caller.ok_or_else(|| ApiError::internal("a batch has no caller"))?;
+            inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
+            if !operation.admits(caller.role) {
+                return Err(ApiError::forbidden("Your role does not allow this operation"));
+            }
+        }
+        let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
+        if serde_json::to_vec(&parameters).map_err(ApiError::internal)?.len() > octets_max {
+            return Err(ApiError::too_large(octets_max));
+        }
+        let fields = fields::merge(parameters, fields::of_form(query.as_bytes())?, route.parameters);
+        let arrival = Arrival {
+            api: self.clone(),
+            shared: inner.shared.clone(),
+            operation: operation.id,
+            caller,
+            address: within.address,
+            origin: within.origin,
+            now: within.now,
+            if_match: None,
         };
         run(operation, arrival, fields).await
     }
@@ -289,9 +362,27 @@ impl Api {
     }
 }
 
+/// What the requests of a batch have in common with it.
+pub(super) struct Within {
+    pub(super) caller: Option<Caller>,
+    pub(super) address: IpAddr,
+    pub(super) origin: String,
+    pub(super) now: Timestamp,
+}
+
+/// Scheme, host and port that the caller spoke to; empty where it told none, or none that is fit for an
+/// address.
+fn origin(head: &request::Parts, connection: Connection) -> String {
+    let host = || head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default();
+    let authority = authority.parse::<http::uri::Authority>().ok().filter(|one| !one.as_str().contains('@'));
+    let scheme = if connection.tls { "https" } else { "http" };
+    authority.map_or_else(String::new, |authority| format!("{scheme}://{authority}"))
+}
+
 /// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a
 /// fault in it is an answer and no more.
-async fn run(operation: &Operation, arrival: Arrival, fields: serde_json::Value) -> Result<Response<Bytes>, ApiError> {
+async fn run(operation: &Operation, arrival: Arrival, fields: Value) -> Result<Response<Bytes>, ApiError> {
     let task = tokio::spawn(operation.handler.run(arrival, fields));
     match tokio::time::timeout(OPERATION_PATIENCE, task).await {
         Ok(Ok(answer)) => answer,

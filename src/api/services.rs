@@ -1,7 +1,7 @@
 //! What handlers reach beside the store.
 
-use super::filtering::Filtering;
-use crate::telemetry::Metrics;
+use super::{embed::EmbedTokens, filtering::Filtering};
+use crate::{auth::LicenceKey, certs::CertStore, resolve::Resolver, telemetry::Metrics};
 use std::sync::Arc;
 
 /// The parts of the daemon that operations act on. Tests give the API parts of their own.
@@ -11,4 +11,14 @@ pub struct Services {
     pub filtering: Arc<dyn Filtering>,
     /// What `/metrics` shows; without it there is no such page.
     pub metrics: Option<Metrics>,
+    /// Sends mail.
+    pub mail: Arc<dyn crate::mail::Mailer>,
+    /// The API's own certificate; none where it is served without TLS.
+    pub certificates: Option<CertStore>,
+    /// The resolver, whose upstreams an administrator may choose.
+    pub resolver: Resolver,
+    /// What licence files are checked with; without it none is taken.
+    pub licence_key: Option<LicenceKey>,
+    /// Where tokens for embedded reports come from.
+    pub embed: EmbedTokens,
 }

@@ -6,13 +6,14 @@
 //! it. What a caller may do with whose rows is the API's business, not decided here.
 //!
 //! Read `caller`, then `authenticate` (from credentials to caller), `oauth1`, `form` and `nonce` (how
-//! signatures are judged), `secret` and `keys` (how secrets are made and kept), `first_start`.
+//! signatures are judged), `secret` and `keys` (how secrets are made and kept), `first_start`, `licence` (signed files).
 
 mod authenticate;
 mod caller;
 mod first_start;
 pub mod form;
 pub mod keys;
+pub(crate) mod licence;
 mod nonce;
 mod oauth1;
 mod secret;
@@ -20,6 +21,7 @@ mod secret;
 pub use authenticate::{Authenticator, Refusal};
 pub use caller::{Caller, Credential};
 pub use first_start::{CLI_TOKEN_FILE, CREDENTIALS_FILE, FirstStart, FirstStartError, first_start};
+pub use licence::{LicenceError, LicenceKey, LicenceKeyError};
 pub use nonce::{NONCES_PER_KEY_MAX, Nonces, Verdict, WINDOW_S};
 pub use oauth1::{Claim, ClientKeys, Fault, SignatureMethod, SignedRequest, sign};
 pub use secret::{

@@ -3,6 +3,8 @@
 use super::DaemonError;
 use crate::{
     answer::{LocalZones, UnknownClients},
+    api::{EmbedTokens, Endpoints},
+    auth::LicenceKey,
     category::Catalogue,
     config::{self, Config},
     listen::{Rate, Settings, TcpSettings},
@@ -39,6 +41,25 @@ pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, Daem
         stale_max_s: if config.resolve.serve_stale { config.resolve.stale_max_s } else { 0 },
         ..resolve::Options::default()
     })
+}
+
+/// What licence files are checked with.
+pub(super) fn licence_key(config: &Config) -> Result<Option<LicenceKey>, DaemonError> {
+    let pem = match &config.license.public_key {
+        None => return Ok(None),
+        Some(config::PublicKey::Pem(pem)) => pem.clone(),
+        Some(config::PublicKey::File(file)) => {
+            let failed = |error| DaemonError::Licence(format!("cannot read {}: {error}", file.display()));
+            std::fs::read_to_string(file).map_err(failed)?
+        }
+    };
+    LicenceKey::from_pem(&pem).map(Some).map_err(|error| DaemonError::Licence(error.to_string()))
+}
+
+/// Where tokens for embedded reports come from.
+pub(super) fn embed_tokens(config: &Config) -> Result<EmbedTokens, DaemonError> {
+    let endpoints = Endpoints { login: config.powerbi.login.clone(), api: config.powerbi.api.clone() };
+    Ok(EmbedTokens::new(endpoints, None)?)
 }
 
 /// The zones answered here, without those that have upstreams of their own.

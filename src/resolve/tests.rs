@@ -541,3 +541,21 @@ async fn recursion_is_set_up_with_and_without_validation() {
         assert!(Resolver::new(&Options { dnssec, ..options(&["recurse"]) }).is_ok());
     }
 }
+
+#[tokio::test]
+async fn other_upstreams_are_asked_at_once_and_the_configured_ones_again() {
+    let configured = Fake::start(|question, _| Reaction::Say(address(question, 300))).await;
+    let chosen = Fake::start(|question, _| Reaction::Say(address(question, 300))).await;
+    let resolver = Resolver::new(&plain(&[&configured])).expect("a resolver");
+    resolver.resolve(key("www.example")).await;
+    assert_eq!((configured.count(), chosen.count()), (1, 0));
+    resolver.set_upstreams(Some(vec![Upstream::Plain(chosen.address)])).expect("set");
+    assert_eq!(resolver.upstreams(), [chosen.address.to_string()]);
+    assert!(resolver.hit("www.example", Instant::now()).is_none(), "the cached answer is the other's");
+    resolver.resolve(key("www.example")).await;
+    assert_eq!((configured.count(), chosen.count()), (1, 1));
+    assert!(resolver.set_upstreams(Some(vec![])).is_err());
+    resolver.set_upstreams(None).expect("set");
+    resolver.resolve(key("www.example")).await;
+    assert_eq!((configured.count(), chosen.count()), (2, 1));
+}

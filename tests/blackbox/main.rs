@@ -16,5 +16,6 @@ mod locations;
 mod operation;
 mod policies;
 mod resolving;
+mod settings;
 mod start;
 mod wire;

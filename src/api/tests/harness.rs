@@ -1,13 +1,16 @@
 //! A store with two MSPs and four customers, and an API over it.
 
 use crate::{
-    api::{Api, Connection, Explained, Filtering, Options, Services, system_clock},
+    api::{Api, Connection, EmbedTokens, Endpoints, Explained, Filtering, Options, Services, system_clock},
     auth::{ClientKeys, first_start, keys},
     category::{Catalogue, Index},
+    certs::{CertSource, CertStore},
     identify::Identified,
+    mail::Smtp,
     model::*,
     policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, choose, evaluate},
     publish::Publisher,
+    resolve::{self, Resolver, Upstream},
     store::{Actor, Batch, Revision, Store},
 };
 use arc_swap::ArcSwap;
@@ -110,6 +113,7 @@ impl As {
 pub struct House {
     pub api: Api,
     pub store: Store,
+    pub services: Services,
     pub msp: u32,
     pub other_msp: u32,
     pub one: u32,
@@ -159,6 +163,11 @@ impl House {
     }
 
     pub async fn with(options: Options) -> House {
+        Self::with_services(options, |_| {}).await
+    }
+
+    /// With parts of the daemon of one's own.
+    pub async fn with_services(options: Options, change: impl FnOnce(&mut Services)) -> House {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(folder.path(), crate::store::Options::default()).expect("opens");
         let path = folder.path().to_owned();
@@ -174,7 +183,20 @@ impl House {
         let (publisher, _) = Publisher::start(&store, NameKey(7), presets).expect("publishes");
         let snapshot = publisher.snapshot();
         let filtering = Arc::new(Deciding { publisher, snapshot, categories: Index::built_in() });
-        let api = Api::new(store.clone(), Services { filtering, metrics: None }, options, system_clock);
+        let source = CertSource::SelfSigned { dir: folder.path().join("tls"), names: vec![] };
+        let nobody = Upstream::Plain(([127, 0, 0, 1], 9).into());
+        let mut services = Services {
+            filtering,
+            metrics: None,
+            mail: Arc::new(Smtp::new()),
+            certificates: Some(CertStore::open(source).expect("a certificate")),
+            resolver: Resolver::new(&resolve::Options { upstreams: vec![nobody], ..Default::default() })
+                .expect("set up"),
+            licence_key: None,
+            embed: EmbedTokens::new(Endpoints { login: String::new(), api: String::new() }, None).expect("a client"),
+        };
+        change(&mut services);
+        let api = Api::new(store.clone(), services.clone(), options, system_clock);
         let admin = store.all::<Admin>().next().expect("the first administrator").value;
         let (row, keys) = keys::make(&store, admin.id, admin.account, system_clock()).expect("random");
         let mut house = House {
@@ -188,6 +210,7 @@ impl House {
             suspended: 0,
             tokens: vec![],
             _folder: folder,
+            services,
             store,
         };
         let batch = Batch::new(Actor::Daemon, "test", system_clock()).create(&row);

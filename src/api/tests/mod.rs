@@ -8,3 +8,5 @@ mod locations;
 mod policies;
 mod refusals;
 mod requests;
+mod settings;
+mod system;
