@@ -103,7 +103,10 @@ impl CertStore {
             Some(row) if row.value.expires > now => {
                 let names = self_signed::all_names(names, self_signed::host_name().as_deref());
                 let (signed, chain_pem) = sign_for(store, &row.value, &names, now)?;
-                self_signed::write_private(&file, &chain_pem)?;
+                // Only the command line misses the file.
+                if let Err(error) = self_signed::write_private(&file, &chain_pem) {
+                    tracing::warn!(%error, "the command line will not know the daemon by its active certificate");
+                }
                 self.0.signed.store(Some(signed));
             }
             other => {
@@ -111,12 +114,8 @@ impl CertStore {
                     tracing::warn!(serial = row.value.serial, "the active certificate has expired and is not shown");
                 }
                 self.0.signed.store(None);
-                match fs::remove_file(&file) {
-                    Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(CertError::Write { path: file, source });
-                    }
-                    _ => {}
-                }
+                // A file that stays names a certificate that nobody is shown.
+                let _ = fs::remove_file(&file);
             }
         }
         Ok(())

@@ -47,7 +47,8 @@ field_type!([const MIN: usize, const MAX: usize] Words<MIN, MAX>, "Words", {
 }, |raw| {
     let text = raw.text::<D::Error>()?.trim().to_owned();
     if !(MIN..=MAX).contains(&text.chars().count()) {
-        Err(format!("must have {MIN} to {MAX} characters").into())
+        let count = if MIN == MAX { format!("exactly {MIN}") } else { format!("{MIN} to {MAX}") };
+        Err(format!("must have {count} characters").into())
     } else if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
         Err("must not contain control characters".into())
     } else {

@@ -211,10 +211,8 @@ const ATTRIBUTES: [&str; 145] = [
 
 /// The picture written anew.
 pub(super) fn rewrite(text: &str) -> Result<String, PictureError> {
-    let mut options = ParsingOptions::default();
     // No document type, so no entities of its own either.
-    options.allow_dtd = false;
-    options.nodes_limit = NODES_MAX;
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
     let text = without_doctype(text);
     let document = Document::parse_with_options(&text, options);
     written(&document.map_err(|error| PictureError::Svg(error.to_string()))?)

@@ -84,7 +84,7 @@ async fn a_certificate_needs_all_its_fields() {
         ("common_name", json!(""), "common_name: must not be empty"),
         ("organization", json!("x".repeat(65)), "organization: must have at most 64 characters"),
         ("unit", json!(null), "unit: must be text"),
-        ("country_code", json!("IRL"), "country_code: must have 2 to 2 characters"),
+        ("country_code", json!("IRL"), "country_code: must have exactly 2 characters"),
         ("country_code", json!("1!"), "country_code: must be two letters"),
     ] {
         let mut body = certificate("x");
