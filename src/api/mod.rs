@@ -8,7 +8,8 @@
 //! change.
 //!
 //! Read `operation` (what a row is), `permissions` (what of it a custom role may call), `scope` (whose rows),
-//! `call` (what a handler holds), `input`, `head`, `reply` and `pages` (what goes in and out), `services`, `body` and
+//! `call` (what a handler holds), `input`, `head`, `reply` and `pages` (what goes in and out), `picture` (uploaded logos), `services`, `embed` (tokens for
+//! embedded reports), `body` and
 //! `fields`, `replay` (requests sent again), `router`, `serve`, `openapi` and `docs`, `app`, `listener`, then a
 //! group.
 
@@ -16,6 +17,7 @@ mod app;
 mod body;
 mod call;
 mod docs;
+mod embed;
 mod error;
 mod examples;
 mod fields;
@@ -29,6 +31,7 @@ mod openapi;
 mod operation;
 mod pages;
 mod permissions;
+mod picture;
 mod replay;
 mod reply;
 mod router;
@@ -40,6 +43,7 @@ mod tests;
 
 pub use app::app;
 pub use call::Call;
+pub use embed::{EmbedError, EmbedTokens, Endpoints};
 pub use error::ApiError;
 pub use filtering::{Explained, Filtering};
 pub use limit::Rate;

@@ -224,6 +224,14 @@ impl Fields {
         }
     }
 
+    /// The content of the answer: files by their types, everything else JSON.
+    fn content(&self) -> Value {
+        match self.reply.get("x-content-types").and_then(Value::as_array) {
+            Some(types) => types.iter().filter_map(Value::as_str).map(|kind| (kind.to_owned(), json!({}))).collect(),
+            None => json!({ "application/json": { "schema": self.reply } }),
+        }
+    }
+
     fn operation(
         &self,
         operation: &Operation,
@@ -262,7 +270,7 @@ impl Fields {
         }
         let (summary, rest) = operation.documentation.split_once('\n').unwrap_or((&operation.documentation, ""));
         let mut responses = json!({
-            "200": { "description": "Done.", "content": { "application/json": { "schema": self.reply } } },
+            "200": { "description": "Done.", "content": self.content() },
             "default": { "description": "Not done.", "content": { "application/json": { "schema": error } } },
         });
         for (status, name, ..) in FAILURES {

@@ -301,6 +301,51 @@ impl Reply for Reset {
     }
 }
 
+/// Kinds of files that an operation gives.
+pub trait Media: Send + 'static {
+    /// Their media types.
+    const TYPES: &'static [&'static str];
+}
+
+/// A file.
+pub struct Download<M> {
+    octets: Vec<u8>,
+    content_type: &'static str,
+    file_name: Option<String>,
+    kind: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: Media> Download<M> {
+    /// Octets of one of the media types of `M`, to be saved under a name or, without one, shown.
+    pub fn new(octets: Vec<u8>, content_type: &'static str, file_name: Option<String>) -> Self {
+        Download { octets, content_type, file_name, kind: std::marker::PhantomData }
+    }
+}
+
+impl<M: Media> Reply for Download<M> {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        let mut response = Response::new(Bytes::from(self.octets));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if let Some(name) = self.file_name {
+            let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
+            let value =
+                HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)?;
+            headers.insert(header::CONTENT_DISPOSITION, value);
+        }
+        // Nothing in a file is run or fetched, whatever it is.
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"),
+        );
+        Ok(response)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "x-content-types": M::TYPES })
+    }
+}
+
 /// `YYYY-MM-DD HH:MM:SS` in UTC, as every time of the contract is written.
 pub fn time_text(time: Timestamp) -> String {
     match jiff::Timestamp::from_second(time.0) {

@@ -28,6 +28,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use hyper::body::Body;
+use serde_json::{Map, Value};
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -143,6 +144,7 @@ impl Api {
                 copy_settings: options.copy_settings,
                 address_turn: tokio::sync::Mutex::default(),
                 retry_turn: tokio::sync::Mutex::default(),
+                effect_turn: tokio::sync::Mutex::default(),
             }),
             known_fields: openapi::field_names(&operations),
             replays: Arc::default(),
@@ -267,15 +269,7 @@ impl Api {
         } else {
             let caller = self.authenticate(head, connection, read.as_deref(), now)?;
             inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
-            if !operation.admits(caller.role) {
-                return Err(ApiError::forbidden("Your role does not allow this operation"));
-            }
-            if let Some(permission) = permission_of(operation).filter(|wanted| !caller.permissions.has(*wanted)) {
-                return Err(ApiError::forbidden(format!("Your role lacks {permission}")));
-            }
-            if caller.reads_only && !operation.reads() {
-                return Err(ApiError::forbidden("This token may only read"));
-            }
+            check_rights(&caller, operation)?;
             Some(caller)
         };
         let octets = match read {
@@ -300,11 +294,13 @@ impl Api {
         }
         let fields = fields::merge(of_body, query, route.parameters);
         let arrival = Arrival {
+            api: self.clone(),
             shared: inner.shared.clone(),
             operation: operation.id,
             caller,
             head: Head::new(connection.tls, authority(head), head.headers.clone()),
             address,
+            origin: origin(head, connection),
             now,
             if_match: if_match(&head.headers)?,
         };
@@ -329,11 +325,7 @@ impl Api {
         let inner = &*self.0;
         let Ok(route) = inner.router.find(&Method::GET, path) else { return error };
         let operation = &inner.operations[route.operation];
-        let allowed = arrival.caller.as_ref().is_some_and(|caller| {
-            operation.admits(caller.role)
-                && permission_of(operation).is_none_or(|wanted| caller.permissions.has(wanted))
-        });
-        if !allowed {
+        if !arrival.caller.as_ref().is_some_and(|caller| check_rights(caller, operation).is_ok()) {
             return error;
         }
         let arrival = Arrival { operation: operation.id, if_match: None, ..arrival };
@@ -344,6 +336,74 @@ impl Api {
             Some(current) => error.with_current(current),
             None => error,
         }
+    }
+
+    /// Answers one request of a batch. Rate, role and reach are those of the batch's caller.
+    pub(super) async fn answer_within(
+        &self,
+        within: Within,
+        method: Method,
+        target: &str,
+        parameters: Map<String, Value>,
+    ) -> Response<Bytes> {
+        let mut operation = None;
+        let outcome = self.route_within(within, method, target, parameters, &mut operation).await;
+        let response = outcome.unwrap_or_else(|error| {
+            if let Some(cause) = error.cause() {
+                tracing::error!(operation, cause, "the operation failed within a batch: {}", error.message());
+            }
+            error.into_response()
+        });
+        let (operation, status) = (operation.unwrap_or("none"), status_label(response.status().as_u16()));
+        metrics::counter!("weir_api_requests_total", "operation" => operation, "status" => status).increment(1);
+        response
+    }
+
+    async fn route_within(
+        &self,
+        within: Within,
+        method: Method,
+        target: &str,
+        parameters: Map<String, Value>,
+        called: &mut Option<&'static str>,
+    ) -> Result<Response<Bytes>, ApiError> {
+        let inner = &*self.0;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let path = segments(path)?;
+        let path = path.strip_prefix(&[BASE.to_owned()]).unwrap_or(&path);
+        let route = match inner.router.find(&method, path) {
+            Ok(route) => route,
+            Err(NoRoute::Path) => return Err(ApiError::not_found("operation")),
+            Err(NoRoute::Method(methods)) => return not_this_method(&method, methods),
+        };
+        let operation = &inner.operations[route.operation];
+        *called = Some(operation.id);
+        if operation.id == groups::BATCH {
+            return Err(ApiError::bad_request("A batch cannot stand within a batch"));
+        }
+        let caller = within.caller.filter(|_| !operation.is_public());
+        if !operation.is_public() {
+            let caller = caller.ok_or_else(|| ApiError::internal("a batch has no caller"))?;
+            inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
+            check_rights(&caller, operation)?;
+        }
+        let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
+        if serde_json::to_vec(&parameters).map_err(ApiError::internal)?.len() > octets_max {
+            return Err(ApiError::too_large(octets_max));
+        }
+        let fields = fields::merge(parameters, fields::of_form(query.as_bytes())?, route.parameters);
+        let arrival = Arrival {
+            api: self.clone(),
+            shared: inner.shared.clone(),
+            operation: operation.id,
+            caller,
+            head: within.head,
+            address: within.address,
+            origin: within.origin,
+            now: within.now,
+            if_match: None,
+        };
+        run(operation, arrival, fields, None).await
     }
 
     fn authenticate(
@@ -376,6 +436,39 @@ impl Api {
 fn authority(head: &request::Parts) -> &str {
     let host = || head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default()
+}
+
+/// Fails with 403 where a caller may not call an operation at all, whoever's rows it is about.
+fn check_rights(caller: &Caller, operation: &Operation) -> Result<(), ApiError> {
+    if !operation.admits(caller.role) {
+        return Err(ApiError::forbidden("Your role does not allow this operation"));
+    }
+    if let Some(permission) = permission_of(operation).filter(|wanted| !caller.permissions.has(*wanted)) {
+        return Err(ApiError::forbidden(format!("Your role lacks {permission}")));
+    }
+    if caller.reads_only && !operation.reads() {
+        return Err(ApiError::forbidden("This token may only read"));
+    }
+    Ok(())
+}
+
+/// What the requests of a batch have in common with it.
+pub(super) struct Within {
+    pub(super) caller: Option<Caller>,
+    pub(super) address: IpAddr,
+    pub(super) head: Head,
+    pub(super) origin: String,
+    pub(super) now: Timestamp,
+}
+
+/// Scheme, host and port that the caller spoke to; empty where it told none, or none that is fit for an
+/// address.
+fn origin(head: &request::Parts, connection: Connection) -> String {
+    let host = || head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default();
+    let authority = authority.parse::<http::uri::Authority>().ok().filter(|one| !one.as_str().contains('@'));
+    let scheme = if connection.tls { "https" } else { "http" };
+    authority.map_or_else(String::new, |authority| format!("{scheme}://{authority}"))
 }
 
 /// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a

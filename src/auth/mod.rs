@@ -11,7 +11,7 @@
 //! signatures are judged), `ways` (passwords, and who is told of an attempt), `lockout`,
 //! `second_factor`, `client` and `codes` (who may ask for tokens), `sessions`, `access_token`, `reset`
 //! (forgotten passwords), `secret`, `keys` and `private_file` (how secrets are made and kept),
-//! `first_start`.
+//! `first_start`, `licence` (signed files).
 
 mod access_token;
 mod authenticate;
@@ -22,6 +22,7 @@ mod event;
 mod first_start;
 pub mod form;
 pub mod keys;
+pub(crate) mod licence;
 mod lockout;
 mod nonce;
 mod oauth1;
@@ -40,6 +41,7 @@ pub use client::{Client, Origin, is_own_callback, may_redirect_to};
 pub use codes::{CODE_S, Grant};
 pub use event::{Outcome, SignInEvent, SignInHook, Way};
 pub use first_start::{CLI_TOKEN_FILE, CREDENTIALS_FILE, FirstStart, FirstStartError, first_start};
+pub use licence::{LicenceError, LicenceKey, LicenceKeyError};
 pub use nonce::{NONCES_PER_KEY_MAX, Nonces, Verdict, WINDOW_S};
 pub use oauth1::{Claim, ClientKeys, Fault, SignatureMethod, SignedRequest, sign};
 pub use reset::{RESET_S, ResetMail};

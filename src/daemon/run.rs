@@ -10,7 +10,8 @@ use crate::{
     config::{ApiTls, Config, Inheritance},
     jobs,
     listen::{Bound, Listeners},
-    model::Timestamp,
+    mail::Smtp,
+    model::{Account, DnsSettings, Timestamp},
     policy::NameKey,
     publish::Publisher,
     querylog::QueryLog,
@@ -65,6 +66,12 @@ pub enum DaemonError {
     /// The resolver cannot be built.
     #[error(transparent)]
     Resolver(#[from] resolve::ResolveError),
+    /// The key that licences are checked with cannot be used.
+    #[error("[license] public_key: {0}")]
+    Licence(String),
+    /// The client for embedded reports cannot be built.
+    #[error("[powerbi] cannot be set up: {0}")]
+    Embed(#[from] api::EmbedError),
     /// The API's certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] crate::certs::CertError),
@@ -138,6 +145,9 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let (publisher, publishing) =
         Publisher::start(&store, key, parts::presets()).map_err(io_error("starting the publisher"))?;
     let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
+    if let Some(row) = store.get::<DnsSettings>(Account::System, 1) {
+        resolver.set_upstreams(Some(row.value.resolvers.into_iter().map(resolve::Upstream::Plain).collect()))?;
+    }
     let querylog = match parts::querylog_options(&config) {
         Some(options) => QueryLog::start(options).map_err(io_error("starting the query log"))?,
         None => QueryLog::disabled(),
@@ -161,6 +171,9 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         Some(source) => Some(CertStore::open(source)?),
         None => None,
     };
+    if let Some(certificates) = &certificates {
+        follow(certificates, &store);
+    }
 
     // Everything that decides is in place: now the sockets.
     let (dns, api_listener) = sockets(&config)?;
@@ -184,9 +197,13 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let services = api::Services {
         filtering: Arc::new(path),
         metrics: metrics.clone(),
-        mail: Arc::new(parts::NoRelay),
         signing_key: Arc::new(signing_key),
         sign_ins,
+        mail: Arc::new(Smtp::new()),
+        certificates: certificates.clone(),
+        resolver: resolver.clone(),
+        licence_key: parts::licence_key(&config)?,
+        embed: parts::embed_tokens(&config)?,
     };
     let api = Api::new(store.clone(), services, api_options(&config), now);
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
@@ -200,7 +217,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         .map_err(io_error("writing to standard output"))?;
     notify::ready();
 
-    wait(&config, &categories, certificates.as_ref()).await?;
+    wait(&config, &store, &categories, certificates.as_ref()).await?;
 
     notify::stopping();
     tracing::info!("stopping: queries and requests on their way are still answered");
@@ -313,6 +330,7 @@ fn announce(
 /// Waits for the end; reloads certificate and category file on SIGHUP.
 async fn wait(
     config: &Config,
+    store: &Store,
     categories: &ArcSwap<Index>,
     certificates: Option<&CertStore>,
 ) -> Result<(), DaemonError> {
@@ -331,6 +349,7 @@ async fn wait(
                         Ok(()) => tracing::info!("the certificate was loaded again"),
                         Err(error) => tracing::error!(%error, "the certificate is refused; the one in use stays"),
                     }
+                    follow(certificates, store);
                 }
                 let config = config.clone();
                 if let Ok(Some(index)) = tokio::task::spawn_blocking(move || category::reload(&config)).await {
@@ -340,6 +359,13 @@ async fn wait(
                 notify::ready();
             }
         }
+    }
+}
+
+/// Shows what the active certificate signs; where it cannot, the node's own serves and the log says why.
+fn follow(certificates: &CertStore, store: &Store) {
+    if let Err(error) = certificates.follow(store, now()) {
+        tracing::error!(%error, "the active certificate cannot be shown; the one in use stays");
     }
 }
 

@@ -71,6 +71,8 @@ pub const FIGURES: &[Figure] = &[
     counter("weir_api_connections_refused_total", "Connections to the API refused because too many were open."),
     counter("weir_sign_ins_total", "Attempts to sign in, by outcome."),
     counter("weir_sign_ins_untold_total", "Attempts to sign in that came too fast for the audit trail."),
+    counter("weir_mail_sent_total", "Mails that a relay took."),
+    counter("weir_mail_failures_total", "Mails that no relay took."),
     // Records.
     counter("weir_querylog_written_total", "Query events written to the log."),
     counter("weir_querylog_dropped_total", "Query events lost, by reason."),

@@ -18,5 +18,6 @@ mod operation;
 mod policies;
 mod recategorize;
 mod resolving;
+mod settings;
 mod start;
 mod wire;

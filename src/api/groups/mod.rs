@@ -7,6 +7,8 @@ mod admins;
 mod api_tokens;
 mod audit;
 mod auth;
+mod batch;
+mod block_page;
 mod categories;
 mod cloud_keys;
 mod customers;
@@ -16,25 +18,37 @@ mod device_rules;
 mod device_shown;
 mod devices;
 mod directory;
+mod dns_settings;
 mod domains;
 mod explain;
 mod import;
 mod in_force;
+mod interface;
+mod license;
 mod location_shown;
 mod location_update;
 mod locations;
+mod logos;
+mod mail_server;
 mod msps;
 mod oauth;
 mod oauth_authorize;
 mod passwords;
 mod policies;
+mod powerbi;
 mod recategorize;
 mod removal;
 mod roles;
 mod sessions;
+mod singletons;
+mod ssl_certificates;
+mod support;
 mod try_out;
 
 use super::operation::Operation;
+
+/// The name of the operation that runs others.
+pub(super) const BATCH: &str = "batch_request";
 
 /// Every operation.
 pub fn operations() -> Vec<Operation> {
@@ -45,6 +59,8 @@ pub fn operations() -> Vec<Operation> {
         sessions::operations,
         api_tokens::operations,
         admins::operations,
+        batch::operations,
+        ssl_certificates::operations,
         msps::operations,
         customers::operations,
         policies::operations,
@@ -60,7 +76,15 @@ pub fn operations() -> Vec<Operation> {
         device_rules::operations,
         cloud_keys::operations,
         recategorize::operations,
+        block_page::operations,
+        support::operations,
+        mail_server::operations,
+        dns_settings::operations,
+        license::operations,
+        interface::operations,
+        logos::operations,
         try_out::operations,
+        powerbi::operations,
         explain::operations,
         audit::operations,
         roles::operations,

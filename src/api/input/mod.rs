@@ -21,7 +21,7 @@ pub use plain::{AccountRef, Flag, Id, Nullable, Number, PolicyRef};
 pub use ranges::{IpText, Range, Ranges};
 pub use upload::Upload;
 pub(in crate::api) use words::choices;
-pub use words::{Date, Email, Label, NewPassword, OptionalEmail, Password, Text, TimeZone, UuidText};
+pub use words::{Date, Email, Label, Link, NewPassword, OptionalEmail, Password, Text, TimeZone, UuidText, Words};
 
 use super::error::ApiError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -38,6 +38,38 @@ field_type!([const MAX: usize] Label<MAX>, "Label", { "type": "string", "minLeng
     }
 });
 
+/// Text of `MIN` to `MAX` characters, blanks at its ends cut off, no control characters but line ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words<const MIN: usize, const MAX: usize>(pub String);
+
+field_type!([const MIN: usize, const MAX: usize] Words<MIN, MAX>, "Words", {
+    "type": "string", "minLength": MIN, "maxLength": MAX
+}, |raw| {
+    let text = raw.text::<D::Error>()?.trim().to_owned();
+    if !(MIN..=MAX).contains(&text.chars().count()) {
+        let count = if MIN == MAX { format!("exactly {MIN}") } else { format!("{MIN} to {MAX}") };
+        Err(format!("must have {count} characters").into())
+    } else if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
+        Err("must not contain control characters".into())
+    } else {
+        Ok(Words(text))
+    }
+});
+
+/// A web address (`http` or `https`) of at most 2,000 characters, or empty for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link(pub String);
+
+field_type!([] Link, "Link", { "type": "string", "maxLength": 2000, "examples": ["https://support.example.com"] }, |raw| {
+    let text = match raw {
+        Raw::Null => String::new(),
+        raw => raw.text::<D::Error>()?.trim().to_owned(),
+    };
+    let url = text.parse::<reqwest::Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let good = text.is_empty() || text.len() <= 2000 && url.is_some_and(|url| url.host_str().is_some());
+    if good { Ok(Link(text)) } else { Err("must be an http or https address, or empty for none".into()) }
+});
+
 /// An e-mail address, as far as its look goes: something, `@`, something, at most 254 octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(pub String);
@@ -153,7 +185,12 @@ macro_rules! choices {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <String as serde::Deserialize>::deserialize(deserializer).unwrap_or_default();
+                let text = match <String as serde::Deserialize>::deserialize(deserializer) {
+                    Ok(text) => text,
+                    // That it is absent is told in other words.
+                    Err(error) if error.to_string().starts_with("missing field") => return Err(error),
+                    Err(_) => String::new(),
+                };
                 $(if text.trim().eq_ignore_ascii_case($word) { return Ok($name::$variant); })+
                 Err(serde::de::Error::custom(concat!("must be one of:" $(, " ", $word)+)))
             }

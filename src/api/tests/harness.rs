@@ -1,14 +1,16 @@
 //! A store with two MSPs and four customers, and an API over it.
 
 use crate::{
-    api::{Api, Connection, Explained, Filtering, Options, Services, system_clock},
+    api::{Api, Connection, EmbedTokens, Endpoints, Explained, Filtering, Options, Services, system_clock},
     auth::{ClientKeys, SignInEvent, SigningKey, first_start, keys},
     category::{Catalogue, Index},
-    mail::{Mail, MailError, Mailer, Relay},
+    certs::{CertSource, CertStore},
     identify::{Identified, Supposed},
+    mail::{Mail, MailError, Mailer, Relay},
     model::*,
     policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, categorise, choose, evaluate},
     publish::Publisher,
+    resolve::{self, Resolver, Upstream},
     store::{Actor, Batch, Revision, Store},
 };
 use arc_swap::ArcSwap;
@@ -142,6 +144,7 @@ impl As {
 pub struct House {
     pub api: Api,
     pub store: Store,
+    pub services: Services,
     pub msp: u32,
     pub other_msp: u32,
     pub one: u32,
@@ -195,6 +198,11 @@ impl House {
     }
 
     pub async fn with(options: Options) -> House {
+        Self::with_services(options, |_| {}).await
+    }
+
+    /// With parts of the daemon of one's own.
+    pub async fn with_services(options: Options, change: impl FnOnce(&mut Services)) -> House {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(folder.path(), crate::store::Options::default()).expect("opens");
         let path = folder.path().to_owned();
@@ -213,14 +221,22 @@ impl House {
         LATER_S.set(0);
         let (mailbox, sign_ins) = (Mailbox::default(), Arc::<Mutex<Vec<SignInEvent>>>::default());
         let heard = sign_ins.clone();
-        let services = Services {
+        let source = CertSource::SelfSigned { dir: folder.path().join("tls"), names: vec![] };
+        let nobody = Upstream::Plain(([127, 0, 0, 1], 9).into());
+        let mut services = Services {
             filtering,
             metrics: None,
             mail: Arc::new(mailbox.clone()),
             signing_key: Arc::new(SigningKey::open(&store).expect("makes a key")),
             sign_ins: Arc::new(move |event| heard.lock().push(event.clone())),
+            certificates: Some(CertStore::open(source).expect("a certificate")),
+            resolver: Resolver::new(&resolve::Options { upstreams: vec![nobody], ..Default::default() })
+                .expect("set up"),
+            licence_key: None,
+            embed: EmbedTokens::new(Endpoints { login: String::new(), api: String::new() }, None).expect("a client"),
         };
-        let api = Api::new(store.clone(), services, options, house_clock);
+        change(&mut services);
+        let api = Api::new(store.clone(), services.clone(), options, house_clock);
         let admin = store.all::<Admin>().next().expect("the first administrator").value;
         let (row, keys) = keys::make(&store, admin.id, admin.account, system_clock()).expect("random");
         let mut house = House {
@@ -236,6 +252,7 @@ impl House {
             suspended: 0,
             tokens: vec![],
             _folder: folder,
+            services,
             store,
         };
         let batch = Batch::new(Actor::Daemon, "test", system_clock()).create(&row);

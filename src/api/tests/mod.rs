@@ -20,4 +20,6 @@ mod recategorize;
 mod refusals;
 mod requests;
 mod roles;
+mod settings;
+mod system;
 mod tokens;

@@ -171,6 +171,39 @@ async fn every_operation_refuses_every_wrong_caller() {
     assert_eq!(policies, 2);
 }
 
+#[tokio::test]
+async fn a_batch_gives_nobody_more_rights() {
+    let house = House::new().await;
+    let rows = Rows::make(&house).await;
+    let mut refused = 0;
+    for caller in [As::OtherMsp, As::Other] {
+        let role = caller.role().expect("a caller has a role");
+        let mut requests = Vec::new();
+        for operation in groups::operations().iter().filter(|operation| !operation.is_public()) {
+            for (method, pattern) in calls(operation) {
+                let (path, absent) = rows.fill(pattern);
+                let status = match operation.admits(role) {
+                    false => 403,
+                    true if absent.is_some() && names_a_row(pattern) => 404,
+                    true => continue,
+                };
+                requests.push((json!({ "method": method.as_str(), "path": path, "parameters": body() }), status));
+            }
+        }
+        for chunk in requests.chunks(50) {
+            let batch: serde_json::Map<String, Value> =
+                chunk.iter().enumerate().map(|(index, (request, _))| (index.to_string(), request.clone())).collect();
+            let answers = house.post(caller, "/batch", Value::Object(batch)).await.json;
+            for (index, (request, status)) in chunk.iter().enumerate() {
+                let answer = &answers[index.to_string()];
+                assert_eq!(answer["code"], *status, "{request} as {caller:?}: {answer}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "{refused} refusals");
+}
+
 /// Whether a path names rows of a tenant at all.
 fn names_a_row(pattern: &str) -> bool {
     let id = |name: &str| name == "id" || name.ends_with("id") && name != "categoryid";
