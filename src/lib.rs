@@ -6,7 +6,7 @@
 //! ```text
 //! change   people ─▶ api ─▶ store ─▶ publish ─▶ [Snapshot]
 //! query    client ─▶ listen ─▶ answer: wire ▸ identify ▸ decide ▸ resolve ▸ rewrite ─▶ reply
-//! record   [QueryEvent] ─▶ querylog
+//! record   [QueryEvent] ─▶ querylog ─▶ stats
 //! ```
 //!
 //! The query path reads the snapshot, the category index, the answer cache and the upstream; never
@@ -34,6 +34,7 @@ pub mod store;
 // Row 7: over row 6.
 pub mod auth;
 pub mod certs;
+pub mod stats;
 // Row 8: store changes to snapshots; the hot path.
 pub mod answer;
 pub mod publish;
