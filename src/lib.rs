@@ -6,7 +6,7 @@
 //! ```text
 //! change   people ─▶ api ─▶ store ─▶ publish ─▶ [Snapshot]
 //! query    client ─▶ listen ─▶ answer: wire ▸ identify ▸ decide ▸ resolve ▸ rewrite ─▶ reply
-//! record   [QueryEvent] ─▶ querylog ─▶ stats
+//! record   [QueryEvent] ─▶ querylog ─▶ stats ─▶ reports
 //! ```
 //!
 //! The query path reads the snapshot, the category index, the answer cache and the upstream; never
@@ -35,9 +35,10 @@ pub mod store;
 pub mod auth;
 pub mod certs;
 pub mod stats;
-// Row 8: store changes to snapshots; the hot path.
+// Row 8: store changes to snapshots; the hot path; sums to documents.
 pub mod answer;
 pub mod publish;
+pub mod reports;
 // Row 9: sockets, and work on a timer.
 pub mod jobs;
 pub mod listen;
