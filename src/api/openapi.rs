@@ -166,6 +166,7 @@ impl Fields {
             }
             parameters.push(parameter);
         }
+        let media_type = self.reply.get("contentMediaType").and_then(Value::as_str).unwrap_or("application/json");
         let (summary, rest) = operation.documentation.split_once('\n').unwrap_or((&operation.documentation, ""));
         let mut document = json!({
             "operationId": id,
@@ -173,7 +174,7 @@ impl Fields {
             "summary": summary,
             "parameters": parameters,
             "responses": {
-                "200": { "description": "Done.", "content": { "application/json": { "schema": self.reply } } },
+                "200": { "description": "Done.", "content": { media_type: { "schema": self.reply } } },
                 "default": { "description": "Not done.", "content": { "application/json": { "schema": error } } },
             },
             "x-roles": operation.who.iter().map(|who| who.name()).collect::<Vec<_>>(),

@@ -63,6 +63,11 @@ impl View {
         row.ok_or_else(|| ApiError::not_found("customer"))
     }
 
+    /// The customer of this id or UUID, if it is in reach.
+    pub fn customer_named(&self, named: AccountRef) -> Result<Row<Customer>, ApiError> {
+        customer_of(&self.store, self, named)
+    }
+
     /// The MSP of this id, if it is in reach.
     pub fn msp(&self, id: MspId) -> Result<Row<Msp>, ApiError> {
         let row = self.store.find::<Msp>(id.0).filter(|_| self.reaches(Account::Msp(id)));
@@ -267,6 +272,30 @@ impl Scope for OfCustomer {
 
     fn parameters() -> Vec<Parameter> {
         vec![Parameter::account("id", true, "The customer, by id or UUID.")]
+    }
+}
+
+/// The customer that `{uuid}` of the path names.
+pub struct OfUuid {
+    /// Its row when the call came.
+    pub customer: Row<Customer>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct PathUuid {
+    uuid: AccountRef,
+}
+
+impl Scope for OfUuid {
+    fn enter(store: &Store, caller: Option<&Caller>, fields: &Value) -> Result<Entered<Self>, ApiError> {
+        let (reach, actor) = reach(store, caller)?;
+        let customer = customer_of(store, &reach, PathUuid::read(fields)?.uuid)?;
+        let view = View::new(store.clone(), Account::Customer(customer.value.id));
+        Ok(Entered { scope: OfUuid { customer }, view, reach, actor })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        vec![Parameter::account("uuid", true, "The customer, by UUID or id.")]
     }
 }
 

@@ -1,7 +1,7 @@
 //! What handlers reach beside the store.
 
 use super::filtering::Filtering;
-use crate::telemetry::Metrics;
+use crate::{stats::Stats, telemetry::Metrics};
 use std::sync::Arc;
 
 /// The parts of the daemon that operations act on. Tests give the API parts of their own.
@@ -11,4 +11,6 @@ pub struct Services {
     pub filtering: Arc<dyn Filtering>,
     /// What `/metrics` shows; without it there is no such page.
     pub metrics: Option<Metrics>,
+    /// What the query log knows; empty where there is none.
+    pub stats: Stats,
 }

@@ -16,6 +16,7 @@ use crate::{
     querylog::QueryLog,
     resolve::{self, Resolver},
     rewrite::BlockPage,
+    stats::Stats,
     store::{self, Store},
     telemetry,
 };
@@ -169,7 +170,8 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
     let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
-    let services = api::Services { filtering: Arc::new(path), metrics: metrics.clone() };
+    let stats = Stats::new(parts::log_reader(&config), store.clone(), jiff::tz::TimeZone::system());
+    let services = api::Services { filtering: Arc::new(path), metrics: metrics.clone(), stats };
     let api = Api::new(store.clone(), services, api_options(&config), now);
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));

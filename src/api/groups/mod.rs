@@ -7,13 +7,18 @@ mod categories;
 mod customers;
 mod domains;
 mod explain;
+mod history;
 mod import;
 mod location_shown;
 mod location_update;
 mod locations;
+mod log_files;
 mod msps;
 mod policies;
 mod removal;
+mod reports;
+mod scheduled_reports;
+mod statistics;
 mod try_out;
 
 use super::operation::Operation;
@@ -31,6 +36,11 @@ pub fn operations() -> Vec<Operation> {
         addresses::operations,
         try_out::operations,
         explain::operations,
+        history::operations,
+        statistics::operations,
+        log_files::operations,
+        reports::operations,
+        scheduled_reports::operations,
     ]
     .into_iter()
     .flat_map(|group| group())

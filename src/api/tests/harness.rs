@@ -8,6 +8,8 @@ use crate::{
     model::*,
     policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, choose, evaluate},
     publish::Publisher,
+    querylog::{LogReader, QueryEvent, QueryLog},
+    stats::{Spool, Stats},
     store::{Actor, Batch, Revision, Store},
 };
 use arc_swap::ArcSwap;
@@ -119,7 +121,7 @@ pub struct House {
     /// OAuth keys of the system's administrator.
     pub keys: ClientKeys,
     tokens: Vec<(As, String)>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -128,6 +130,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: http::HeaderMap,
     pub json: Value,
+    /// The file that goes with it.
+    pub spool: Option<Spool>,
 }
 
 impl Answer {
@@ -174,7 +178,10 @@ impl House {
         let (publisher, _) = Publisher::start(&store, NameKey(7), presets).expect("publishes");
         let snapshot = publisher.snapshot();
         let filtering = Arc::new(Deciding { publisher, snapshot, categories: Index::built_in() });
-        let api = Api::new(store.clone(), Services { filtering, metrics: None }, options, system_clock);
+        let reader = LogReader::new(folder.path().join("querylog"));
+        let stats = Stats::new(reader, store.clone(), jiff::tz::TimeZone::UTC);
+        let services = Services { filtering, metrics: None, stats };
+        let api = Api::new(store.clone(), services, options, system_clock);
         let admin = store.all::<Admin>().next().expect("the first administrator").value;
         let (row, keys) = keys::make(&store, admin.id, admin.account, system_clock()).expect("random");
         let mut house = House {
@@ -187,7 +194,7 @@ impl House {
             other: 0,
             suspended: 0,
             tokens: vec![],
-            _folder: folder,
+            folder,
             store,
         };
         let batch = Batch::new(Actor::Daemon, "test", system_clock()).create(&row);
@@ -281,7 +288,16 @@ impl House {
         let response: Response<Bytes> = self.api.handle(request, LOOPBACK).await;
         let (head, body) = response.into_parts();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status.as_u16(), headers: head.headers, json }
+        let spool = head.extensions.get::<Spool>().cloned();
+        Answer { status: head.status.as_u16(), headers: head.headers, json, spool }
+    }
+
+    /// Writes queries into the log, oldest first.
+    pub fn log(&self, queries: impl IntoIterator<Item = QueryEvent>) {
+        let dir = self.folder.path().join("querylog");
+        let log = QueryLog::start(crate::querylog::Options { dir, retention_days: 60 }).expect("a thread");
+        queries.into_iter().for_each(|query| log.sender().send(query));
+        log.close();
     }
 
     /// What a client at this address gets for a name: `Allowed`, `Blocked` or `Refused`.

@@ -7,4 +7,6 @@ mod harness;
 mod locations;
 mod policies;
 mod refusals;
+mod reports;
 mod requests;
+mod statistics;

@@ -17,6 +17,9 @@ struct Rows {
     msp_entry: u32,
     location: u32,
     address: u32,
+    schedule: u32,
+    report: String,
+    uuid: String,
 }
 
 impl Rows {
@@ -30,13 +33,32 @@ impl Rows {
         let location = json!({ "name": "l", "ip": "198.51.100.0/24" });
         let location = house.post(As::One, &format!("/users/{one}/locations/staticip"), location).await.ok();
         let address = id(&location["addresses"][0]);
-        Rows { customer: one, msp: house.msp, policy, entry, msp_entry, location: id(&location), address }
+        let schedule = json!({
+            "report": "r_requests_user", "sender": "a@weir.test", "recipients": "b@weir.test", "subject": "s",
+        });
+        let schedule = house.post(As::One, &format!("/users/{one}/scheduledreports"), schedule).await.ok();
+        let report = house.post(As::One, &format!("/users/{one}/reports"), json!({ "name": "r" })).await.ok();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let user = house.get(As::Msp, &format!("/users/{one}")).await.ok();
+        Rows {
+            customer: one,
+            msp: house.msp,
+            policy,
+            entry,
+            msp_entry,
+            location: id(&location),
+            address,
+            schedule: id(&schedule),
+            report: text(&report["id"]),
+            uuid: text(&user["uuid_str"]),
+        }
     }
 
     /// A path with these rows in it, and the same path with rows that do not exist. The second is
     /// `None` where the path names no row.
     fn fill(&self, pattern: &str) -> (String, Option<String>) {
         const NONE: &str = "2147483000";
+        const NO_UUID: &str = "0130ae8f-3712-4dad-9e1b-f2ad5ebc136c";
         let path = pattern.split('?').next().unwrap_or(pattern);
         let own = if path.starts_with("/users") {
             self.customer
@@ -48,20 +70,28 @@ impl Rows {
             self.location
         };
         let entry = if path.starts_with("/domains") { self.msp_entry } else { self.entry };
-        let filled =
-            path.replace("{action}", "block").replace("{locationtype}", "staticip").replace("{categoryid}", "15");
+        let counts = path.contains("/stats/") || path.contains("/history/");
+        let filled = path
+            .replace("{action}", if counts { "blocked" } else { "block" })
+            .replace("{locationtype}", "staticip")
+            .replace("{categoryid}", "15")
+            .replace("{date}", "2026-01-01")
+            .replace("{days}", "7")
+            .replace("{day}", "today")
+            .replace("{filename}", "1100.wtc.json.gz");
         let rows = [
-            ("{id}", own),
-            ("{policyid}", self.policy),
-            ("{domainid}", entry),
-            ("{locationid}", self.location),
-            ("{addressid}", self.address),
+            ("{id}", own.to_string(), NONE),
+            ("{policyid}", self.policy.to_string(), NONE),
+            ("{domainid}", entry.to_string(), NONE),
+            ("{locationid}", self.location.to_string(), NONE),
+            ("{addressid}", self.address.to_string(), NONE),
+            ("{scheduledreportid}", self.schedule.to_string(), NONE),
+            ("{reportid}", self.report.clone(), NO_UUID),
+            ("{uuid}", self.uuid.clone(), NO_UUID),
         ];
-        let with = |value: &dyn Fn(u32) -> String| {
-            rows.iter().fold(filled.clone(), |path, (name, row)| path.replace(name, &value(*row)))
-        };
-        let named = with(&|row| row.to_string());
-        let absent = with(&|_| NONE.to_owned());
+        let fill = |path: String, (name, row, _): &(&str, String, &str)| path.replace(name, row);
+        let named = rows.iter().fold(filled.clone(), fill);
+        let absent = rows.iter().fold(filled, |path, (name, _, none)| path.replace(name, none));
         assert!(!named.contains('{'), "{named}");
         (named.clone(), (absent != named).then_some(absent))
     }
@@ -72,7 +102,8 @@ fn body() -> Value {
     json!({
         "name": "n", "accountname": "n", "description": "d", "email": "n@weir.test", "license": "l", "password": "secret1",
         "domain": "n.example", "ip": "203.0.113.77", "allowed": true, "csv": "n.example\n", "locationtype": "staticip",
-        "client": "203.0.113.77", "date": "2026-01-01",
+        "client": "203.0.113.77", "date": "2026-01-01", "report": "r_requests_user", "sender": "a@weir.test",
+        "recipients": "b@weir.test", "subject": "s", "days": 7,
     })
 }
 
@@ -128,7 +159,9 @@ async fn every_operation_refuses_every_wrong_caller() {
 
 /// Whether a path names rows of a tenant at all.
 fn names_a_row(pattern: &str) -> bool {
-    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}"].iter().any(|name| pattern.contains(name))
+    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}", "{uuid}"]
+        .iter()
+        .any(|name| pattern.contains(name))
 }
 
 async fn bad_signature(house: &House, method: &Method, path: &str) -> u16 {
