@@ -69,6 +69,8 @@ pub const FIGURES: &[Figure] = &[
     counter("weir_api_requests_total", "Requests to the API by operation and status."),
     seconds("weir_api_request_seconds", Kind::Histogram, "Time to answer a request to the API."),
     counter("weir_api_connections_refused_total", "Connections to the API refused because too many were open."),
+    counter("weir_mail_sent_total", "Mails that a relay took."),
+    counter("weir_mail_failures_total", "Mails that no relay took."),
     // Records.
     counter("weir_querylog_written_total", "Query events written to the log."),
     counter("weir_querylog_dropped_total", "Query events lost, by reason."),
