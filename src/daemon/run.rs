@@ -8,8 +8,9 @@ use crate::{
     category::Index,
     certs::{CertSource, CertStore},
     config::{ApiTls, Config, Inheritance},
-    jobs,
+    jobs::{self, ReportParts},
     listen::{Bound, Listeners},
+    mail::Smtp,
     model::Timestamp,
     policy::NameKey,
     publish::Publisher,
@@ -171,12 +172,14 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let tasks = TaskTracker::new();
     let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
     let stats = Stats::new(parts::log_reader(&config), store.clone(), jiff::tz::TimeZone::system());
-    let services = api::Services { filtering: Arc::new(path), metrics: metrics.clone(), stats };
+    let services = api::Services { filtering: Arc::new(path), metrics: metrics.clone(), stats: stats.clone() };
     let api = Api::new(store.clone(), services, api_options(&config), now);
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
+    let reports = ReportParts { store: store.clone(), stats, mailer: Arc::new(Smtp::new()), clock: now };
+    tasks.spawn(jobs::mail_reports(reports, cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
     tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
 

@@ -80,8 +80,12 @@ impl ReportParts {
     /// Looks at every report once.
     async fn turn(&self, failed: &mut Failed, stop: &CancellationToken) {
         failed.retain(|_, again| *again > Instant::now());
-        let due: Vec<Which> = self.due().filter(|which| !failed.contains_key(which)).collect();
-        for which in due {
+        let (parts, now) = (self.clone(), instant((self.clock)()));
+        let due = tokio::task::spawn_blocking(move || parts.due(now).collect::<Vec<Which>>()).await;
+        for which in due.unwrap_or_default() {
+            if failed.contains_key(&which) {
+                continue;
+            }
             if stop.is_cancelled() {
                 return;
             }
@@ -89,6 +93,8 @@ impl ReportParts {
                 Which::Scheduled(id) => self.run_scheduled(id).await,
                 Which::Defined(id) => self.run_defined(id).await,
             };
+            let word = if outcome.is_ok() { "sent" } else { "failed" };
+            metrics::counter!("weir_reports_total", "outcome" => word).increment(1);
             if let Err(error) = outcome {
                 let rest = if matches!(error, RunError::Commit(_)) { UNWRITTEN } else { AGAIN };
                 failed.insert(which, Instant::now() + rest);
@@ -98,8 +104,7 @@ impl ReportParts {
         }
     }
 
-    fn due(&self) -> impl Iterator<Item = Which> + '_ {
-        let now = instant((self.clock)());
+    fn due(&self, now: jiff::Timestamp) -> impl Iterator<Item = Which> + '_ {
         let scheduled = self.store.all::<ScheduledReport>().filter_map(move |row| {
             let (report, customer) = (&row.value, self.customer(row.value.customer)?);
             let run = self.run_of(report);

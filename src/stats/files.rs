@@ -125,7 +125,7 @@ impl Stats {
         &self,
         write: impl FnOnce(&Inner, &mut File, Instant) -> Result<bool, StatsError> + Send + 'static,
     ) -> Result<Option<Spool>, StatsError> {
-        let permit = self.0.downloads.clone().try_acquire_owned().map_err(|_| StatsError::Busy)?;
+        let permit = self.0.downloads.clone().try_acquire_owned().map_err(|_| StatsError::Busy.counted())?;
         self.read(move |inner, until| {
             let mut file = nameless(inner.store.data_dir())?;
             if !write(inner, &mut file, until)? {

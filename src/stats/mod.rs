@@ -82,6 +82,19 @@ pub enum StatsError {
     Io(#[from] io::Error),
 }
 
+impl StatsError {
+    /// The same, counted.
+    fn counted(self) -> Self {
+        let reason = match self {
+            StatsError::TooMuch => "too_much",
+            StatsError::Busy => "busy",
+            StatsError::Io(_) => "disk",
+        };
+        metrics::counter!("weir_stats_refused_total", "reason" => reason).increment(1);
+        self
+    }
+}
+
 impl From<ReadError> for StatsError {
     fn from(error: ReadError) -> Self {
         match error {
@@ -178,13 +191,17 @@ impl Stats {
         work: impl FnOnce(&Inner, Instant) -> Result<T, StatsError> + Send + 'static,
     ) -> Result<T, StatsError> {
         let turn = tokio::time::timeout(TURN_PATIENCE, self.0.turns.clone().acquire_owned());
-        let turn = turn.await.map_err(|_| StatsError::Busy)?.map_err(|_| StatsError::Busy)?;
+        let Ok(Ok(turn)) = turn.await else { return Err(StatsError::Busy.counted()) };
         let inner = self.0.clone();
         let work = move || {
             let _turn = turn;
-            work(&inner, Instant::now() + READ_PATIENCE)
+            let started = Instant::now();
+            let answer = work(&inner, started + READ_PATIENCE);
+            metrics::histogram!("weir_stats_seconds").record(started.elapsed().as_secs_f64());
+            answer
         };
-        tokio::task::spawn_blocking(work).await.map_err(|error| StatsError::Io(io::Error::other(error)))?
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(StatsError::Io(io::Error::other(error)))).map_err(StatsError::counted)
     }
 }
 

@@ -17,4 +17,5 @@ mod operation;
 mod policies;
 mod resolving;
 mod start;
+mod statistics;
 mod wire;
