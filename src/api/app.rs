@@ -9,7 +9,13 @@ use axum::{
     response::Response,
 };
 use futures_util::stream::{self, Stream};
-use std::io;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// Octets of a file read at once.
 const PIECE_OCTETS: usize = 256 << 10;
@@ -33,11 +39,16 @@ async fn answer(State(api): State<Api>, Extension(connection): Extension<Connect
 
 /// A file as it is sent: a piece is read when the one before is gone.
 fn pieces(spool: Spool) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static {
-    stream::try_unfold((spool, 0), |(spool, offset)| async move {
-        let reading = spool.clone();
-        let read = tokio::task::spawn_blocking(move || reading.read_at(offset, PIECE_OCTETS));
-        let piece = read.await.map_err(io::Error::other)??;
-        let next = offset + piece.len() as u64;
-        Ok((!piece.is_empty()).then_some((piece, (spool, next))))
+    let progress = Arc::new(AtomicU64::new(0));
+    tokio::spawn(spool.watch(progress.clone()));
+    stream::try_unfold((spool, 0), move |(spool, offset)| {
+        progress.store(offset, Ordering::Relaxed);
+        async move {
+            let reading = spool.clone();
+            let read = tokio::task::spawn_blocking(move || reading.read_at(offset, PIECE_OCTETS));
+            let piece = read.await.map_err(io::Error::other)??;
+            let next = offset + piece.len() as u64;
+            Ok((!piece.is_empty()).then_some((piece, (spool, next))))
+        }
     })
 }

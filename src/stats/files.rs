@@ -10,13 +10,17 @@ use crate::{
 };
 use flate2::{Compression, write::GzEncoder};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use parking_lot::Mutex;
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Seek, SeekFrom, Write},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
-    sync::Arc,
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -24,6 +28,10 @@ use tokio::sync::OwnedSemaphorePermit;
 const SPOOL_OCTETS_MAX: u64 = 2 << 30;
 /// Downloads at the same time, slow readers included.
 pub(super) const DOWNLOADS_MAX: usize = 8;
+/// How long somebody may take nothing of a download.
+const STALL_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a download may take.
+const DOWNLOAD_PATIENCE: Duration = Duration::from_secs(3600);
 /// What the name of an hour's file ends with, after `1100`.
 const ENDING: &str = "00.wtc.json.gz";
 
@@ -33,8 +41,14 @@ pub struct Spool(Arc<Spooled>);
 
 #[derive(Debug)]
 struct Spooled {
-    file: File,
+    /// `None` once it was closed.
+    open: Mutex<Option<Open>>,
     octets: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: Arc<File>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -48,8 +62,40 @@ impl Spool {
     pub fn read_at(&self, offset: u64, octets_max: usize) -> io::Result<Vec<u8>> {
         let left = self.0.octets.saturating_sub(offset);
         let mut piece = vec![0; usize::try_from(left).map_or(octets_max, |left| left.min(octets_max))];
-        self.0.file.read_exact_at(&mut piece, offset)?;
+        let file = self.0.open.lock().as_ref().map(|open| open.file.clone());
+        file.ok_or(io::ErrorKind::TimedOut)?.read_exact_at(&mut piece, offset)?;
         Ok(piece)
+    }
+
+    /// Closes it where nobody has read on for a while, or it has been open for too long: somebody who takes
+    /// nothing holds up no other download. Returns when it is closed or gone.
+    pub fn watch(&self, progress: Arc<AtomicU64>) -> impl Future<Output = ()> + Send + use<> {
+        self.watch_for(progress, STALL_PATIENCE, DOWNLOAD_PATIENCE)
+    }
+
+    pub(super) fn watch_for(
+        &self,
+        progress: Arc<AtomicU64>,
+        stall: Duration,
+        all: Duration,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let spooled = Arc::downgrade(&self.0);
+        async move {
+            let (mut seen, mut since) = (progress.load(Ordering::Relaxed), Instant::now());
+            let opened = since;
+            loop {
+                tokio::time::sleep(stall / 4).await;
+                let Some(spooled) = spooled.upgrade() else { return };
+                let now = progress.load(Ordering::Relaxed);
+                if now != seen {
+                    (seen, since) = (now, Instant::now());
+                }
+                if since.elapsed() >= stall || opened.elapsed() >= all {
+                    *spooled.open.lock() = None;
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -132,7 +178,8 @@ impl Stats {
                 return Ok(None);
             }
             let octets = file.metadata()?.len();
-            Ok(Some(Spool(Arc::new(Spooled { file, octets, _permit: permit }))))
+            let open = Open { file: Arc::new(file), _permit: permit };
+            Ok(Some(Spool(Arc::new(Spooled { open: Mutex::new(Some(open)), octets }))))
         })
         .await
     }

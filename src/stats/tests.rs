@@ -241,6 +241,32 @@ async fn the_log_can_be_taken_away_in_files() {
     assert!(house.stats.log_day(CustomerId(3), date(2025, 1, 15)).await.expect("reads").is_none());
 }
 
+#[tokio::test]
+async fn a_file_that_nobody_reads_is_there_until_it_is_closed() {
+    let house = open();
+    house.write(&two_days());
+    let take = || house.stats.log_day(CustomerId(1), date(2025, 1, 15));
+    let mut open = Vec::new();
+    for _ in 0..files::DOWNLOADS_MAX {
+        open.push(take().await.expect("reads").expect("there"));
+    }
+    assert!(matches!(take().await, Err(StatsError::Busy)));
+    drop(open.pop());
+    take().await.expect("there is room again");
+    let stalled = &open[0];
+    let (progress, moment, hour) = (Arc::default(), Duration::from_millis(40), Duration::from_secs(3600));
+    stalled.watch_for(progress, moment, hour).await;
+    assert!(stalled.read_at(0, 10).is_err(), "it was closed");
+    let (one, two) = (take().await.expect("reads"), take().await.expect("and for a second one"));
+    assert!(one.and(two).is_some());
+    assert!(
+        std::fs::read_dir(house.store.data_dir())
+            .expect("reads")
+            .flatten()
+            .all(|entry| { !entry.file_name().to_string_lossy().starts_with("spool") })
+    );
+}
+
 fn lines(gzip: &[u8]) -> String {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(gzip), &mut text).expect("reads");
