@@ -195,7 +195,8 @@ impl Plane {
 
         let packet = question(name, qtype);
         let Ok(query) = parse(&packet) else { return explanation };
-        let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision };
+        let started = Instant::now();
+        let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision, started };
         explanation.answer = self.reply_of(&asked, &snapshot, answer.as_deref());
         explanation
     }

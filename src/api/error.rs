@@ -13,7 +13,7 @@ pub struct ApiError {
     cause: Option<String>,
     retry_after_s: Option<u64>,
     allow: Option<String>,
-    current: Option<serde_json::Value>,
+    current: Option<Box<serde_json::Value>>,
 }
 
 impl ApiError {
@@ -112,7 +112,7 @@ impl ApiError {
     /// With the object as it is now, for callers that were too late.
     #[must_use]
     pub fn with_current(self, object: serde_json::Value) -> Self {
-        ApiError { current: Some(object), ..self }
+        ApiError { current: Some(Box::new(object)), ..self }
     }
 
     /// What the caller is told, without the `Error: ` the envelope begins with.
@@ -129,7 +129,7 @@ impl ApiError {
     pub fn into_response(self) -> Response<Bytes> {
         let mut body = json!({ "code": self.status.as_u16(), "error": format!("Error: {}", self.message) });
         if let Some(current) = self.current {
-            body["current"] = current;
+            body["current"] = *current;
         }
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = self.status;

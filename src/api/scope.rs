@@ -275,6 +275,30 @@ impl Scope for OfCustomer {
     }
 }
 
+/// The customer that `{uuid}` of the path names.
+pub struct OfUuid {
+    /// Its row when the call came.
+    pub customer: Row<Customer>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct PathUuid {
+    uuid: AccountRef,
+}
+
+impl Scope for OfUuid {
+    fn enter(store: &Store, caller: Option<&Caller>, fields: &Value) -> Result<Entered<Self>, ApiError> {
+        let (reach, actor) = reach(store, caller)?;
+        let customer = customer_of(store, &reach, PathUuid::read(fields)?.uuid)?;
+        let view = View::new(store.clone(), Account::Customer(customer.value.id));
+        Ok(Entered { scope: OfUuid { customer }, view, reach, actor })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        vec![Parameter::account("uuid", true, "The customer, by UUID or id.")]
+    }
+}
+
 /// The MSP that `{id}` of the path names.
 pub struct OfMsp {
     /// Its row when the call came.

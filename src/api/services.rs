@@ -6,6 +6,7 @@ use crate::{
     certs::CertStore,
     mail::Mailer,
     resolve::Resolver,
+    stats::Stats,
     telemetry::Metrics,
 };
 use std::sync::Arc;
@@ -31,4 +32,6 @@ pub struct Services {
     pub licence_key: Option<LicenceKey>,
     /// Where tokens for embedded reports come from.
     pub embed: EmbedTokens,
+    /// What the query log knows; empty where there is none.
+    pub stats: Stats,
 }

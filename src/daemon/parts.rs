@@ -107,6 +107,14 @@ pub(super) fn querylog_options(config: &Config) -> Option<querylog::Options> {
     config.querylog.enabled.then_some(options)
 }
 
+/// What reads that log.
+pub(super) fn log_reader(config: &Config) -> querylog::LogReader {
+    match querylog_options(config) {
+        Some(options) => querylog::LogReader::new(options.dir),
+        None => querylog::LogReader::disabled(),
+    }
+}
+
 /// UDP threads: as configured, or one a core.
 pub(super) fn udp_threads(config: &Config) -> usize {
     match config.dns.threads {

@@ -8,7 +8,7 @@ use crate::{
     category::Index,
     certs::{CertSource, CertStore},
     config::{ApiTls, Config, Inheritance},
-    jobs,
+    jobs::{self, ReportParts},
     listen::{Bound, Listeners},
     mail::Smtp,
     model::{Account, DnsSettings, Timestamp},
@@ -17,6 +17,7 @@ use crate::{
     querylog::QueryLog,
     resolve::{self, Resolver},
     rewrite::BlockPage,
+    stats::Stats,
     store::{self, Store},
     telemetry,
 };
@@ -185,6 +186,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
     let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
+    let stats = Stats::new(parts::log_reader(&config), store.clone(), jiff::tz::TimeZone::system());
     let signing_key = {
         let store = store.clone();
         tokio::task::spawn_blocking(move || auth::SigningKey::open(&store))
@@ -197,6 +199,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let services = api::Services {
         filtering: Arc::new(path),
         metrics: metrics.clone(),
+        stats: stats.clone(),
         signing_key: Arc::new(signing_key),
         sign_ins,
         mail: Arc::new(Smtp::new()),
@@ -210,6 +213,8 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
+    let reports = ReportParts { store: store.clone(), stats, mailer: Arc::new(Smtp::new()), clock: now };
+    tasks.spawn(jobs::mail_reports(reports, cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
     tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
 

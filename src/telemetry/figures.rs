@@ -76,6 +76,9 @@ pub const FIGURES: &[Figure] = &[
     // Records.
     counter("weir_querylog_written_total", "Query events written to the log."),
     counter("weir_querylog_dropped_total", "Query events lost, by reason."),
+    seconds("weir_stats_seconds", Kind::Histogram, "Time to answer a question about the query log."),
+    counter("weir_stats_refused_total", "Questions about the query log that were not answered, by reason."),
+    counter("weir_reports_total", "Reports made and mailed, by outcome."),
     // The process. Names are those of the Prometheus client libraries.
     gauge("weir_build_info", "1, with the version as a label."),
     octets("process_resident_memory_bytes", "Resident memory."),

@@ -20,4 +20,5 @@ mod recategorize;
 mod resolving;
 mod settings;
 mod start;
+mod statistics;
 mod wire;

@@ -21,6 +21,7 @@ mod directory;
 mod dns_settings;
 mod domains;
 mod explain;
+mod history;
 mod import;
 mod in_force;
 mod interface;
@@ -28,6 +29,7 @@ mod license;
 mod location_shown;
 mod location_update;
 mod locations;
+mod log_files;
 mod logos;
 mod mail_server;
 mod msps;
@@ -38,10 +40,13 @@ mod policies;
 mod powerbi;
 mod recategorize;
 mod removal;
+mod reports;
 mod roles;
+mod scheduled_reports;
 mod sessions;
 mod singletons;
 mod ssl_certificates;
+mod statistics;
 mod support;
 mod try_out;
 
@@ -88,6 +93,11 @@ pub fn operations() -> Vec<Operation> {
         explain::operations,
         audit::operations,
         roles::operations,
+        history::operations,
+        statistics::operations,
+        log_files::operations,
+        reports::operations,
+        scheduled_reports::operations,
     ]
     .into_iter()
     .flat_map(|group| group())

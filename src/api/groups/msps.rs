@@ -3,7 +3,7 @@
 use super::{
     admins::has_second_factor,
     customers::{default_policy, main_admin, set},
-    removal,
+    removal, statistics,
 };
 use crate::{
     api::{
@@ -210,7 +210,7 @@ async fn delete(call: Call<OfMsp>, _: Nothing) -> Result<Deleted, ApiError> {
 
 #[derive(Deserialize, JsonSchema)]
 struct Day {
-    /// The day, UTC.
+    /// The day, by the system's clock.
     date: Date,
 }
 
@@ -232,14 +232,14 @@ impl Object for Stats {
     }
 }
 
-/// Queries are not counted by account yet, so a day has none.
-async fn stats(_: Call<OfMsp>, day: Day) -> Result<Single<Stats>, ApiError> {
+async fn stats(call: Call<OfMsp>, day: Day) -> Result<Single<Stats>, ApiError> {
+    let (sums, customers) = statistics::of_msp(&call, day.date.0).await?;
     Ok(Single::new(Stats {
         date: day.date.0.to_string(),
-        allowed: 0,
-        blocked: 0,
-        average: 0,
-        malware_allowed: 0,
-        malware_blocked: 0,
+        allowed: sums.total.allowed,
+        blocked: sums.total.blocked,
+        average: (sums.total.requests() + customers / 2).checked_div(customers).unwrap_or_default(),
+        malware_allowed: sums.threats.allowed,
+        malware_blocked: sums.threats.blocked,
     }))
 }

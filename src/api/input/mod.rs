@@ -3,10 +3,11 @@
 //!
 //! Each type checks its bounds while it is read, so that the error names the field, and describes
 //! itself to OpenAPI. Read `raw` (a value as it arrives), then the types: `plain`, `words`, `names`,
-//! `ranges`, `upload`, `document`.
+//! `ranges`, `upload`, `document`, `period`.
 
 mod document;
 mod names;
+mod period;
 mod plain;
 mod ranges;
 mod raw;
@@ -17,11 +18,14 @@ mod words;
 
 pub use document::JsonObject;
 pub use names::{ListedName, NameOrUrl};
+pub use period::Period;
 pub use plain::{AccountRef, Flag, Id, Nullable, Number, PolicyRef};
 pub use ranges::{IpText, Range, Ranges};
 pub use upload::Upload;
 pub(in crate::api) use words::choices;
-pub use words::{Date, Email, Label, Link, NewPassword, OptionalEmail, Password, Text, TimeZone, UuidText, Words};
+pub use words::{
+    Date, Email, Emails, Label, Link, NewPassword, OptionalEmail, Password, Text, TimeOfDay, TimeZone, UuidText, Words,
+};
 
 use super::error::ApiError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -34,6 +34,25 @@ fn flags_and_numbers_are_read_from_values_and_from_text() {
     assert_eq!(field(json!("3")), Ok(PolicyRef::Id(3)));
 }
 
+choices! {
+    enum Word {
+        /// One.
+        One = "one",
+        /// Two.
+        Two = "two",
+    }
+}
+
+#[test]
+fn a_word_is_read_in_any_case_and_missed_by_name() {
+    assert_eq!(field(json!(" ONE ")), Ok(Word::One));
+    assert_eq!(field(json!("two")), Ok(Word::Two));
+    for bad in [json!("three"), json!(1), json!(null), json!([])] {
+        assert_eq!(field::<Word>(bad), Err("x: must be one of: one two".into()));
+    }
+    assert_eq!(read::<One<Word>>(json!({})).err(), Some("x: is required".into()));
+}
+
 #[test]
 fn an_error_names_the_field_wherever_it_is() {
     #[derive(Deserialize, JsonSchema)]
@@ -81,6 +100,15 @@ fn text_has_its_bounds() {
     assert!(field::<Email>(json!("a@b")).is_ok());
     for bad in ["", "a", "@b", "a@", "a b@c"] {
         assert!(field::<Email>(json!(bad)).is_err(), "{bad}");
+    }
+    assert_eq!(field(json!("a@b; c@d,,a@b ")), Ok(Emails(vec!["a@b".into(), "c@d".into()])));
+    for bad in [json!(""), json!(" , "), json!("a@b, c"), json!(vec!["a"; 2]), json!("a@b,".repeat(2100))] {
+        assert!(field::<Emails>(bad.clone()).is_err(), "{bad}");
+    }
+    assert_eq!(field(json!("09-05")), Ok(TimeOfDay(jiff::civil::time(9, 5, 0, 0))));
+    assert_eq!(field(json!("23:59")), Ok(TimeOfDay(jiff::civil::time(23, 59, 0, 0))));
+    for bad in ["", "24-00", "9-5", "12", "12-60", "12:30:10"] {
+        assert!(field::<TimeOfDay>(json!(bad)).is_err(), "{bad}");
     }
     assert!(field::<TimeZone>(json!("Europe/London")).is_ok());
     assert!(field::<TimeZone>(json!("Mars/Olympus")).is_err());

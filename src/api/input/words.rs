@@ -92,6 +92,34 @@ field_type!([] OptionalEmail, "OptionalEmail", { "type": "string", "maxLength": 
     if good { Ok(OptionalEmail(text)) } else { Err("must be an e-mail address, or empty for none".into()) }
 });
 
+/// Addresses a report goes to.
+const EMAILS_MAX: usize = 100;
+/// Octets of all of them.
+const EMAILS_OCTETS_MAX: usize = 8000;
+
+/// E-mail addresses between commas or semicolons, at least one and at most 100, each kept once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emails(pub Vec<String>);
+
+field_type!([] Emails, "Emails", {
+    "type": "string", "minLength": 3, "maxLength": EMAILS_OCTETS_MAX, "examples": ["a@example.com, b@example.com"]
+}, |raw| {
+    let text = raw.text::<D::Error>()?;
+    let mut emails: Vec<String> = Vec::new();
+    for email in text.split([',', ';']).map(str::trim).filter(|email| !email.is_empty()) {
+        if !emails.iter().any(|known| known == email) {
+            emails.push(email.to_owned());
+        }
+    }
+    if emails.is_empty() || !emails.iter().all(|email| is_email(email)) {
+        Err("must be e-mail addresses between commas".into())
+    } else if emails.len() > EMAILS_MAX || text.len() > EMAILS_OCTETS_MAX {
+        Err(format!("must be at most {EMAILS_MAX} addresses of {EMAILS_OCTETS_MAX} octets together").into())
+    } else {
+        Ok(Emails(emails))
+    }
+});
+
 fn is_email(text: &str) -> bool {
     let parts = text.rsplit_once('@');
     text.len() <= 254
@@ -174,6 +202,16 @@ pub struct Date(pub jiff::civil::Date);
 field_type!([] Date, "Date", { "type": "string", "format": "date" }, |raw| {
     let text = raw.text::<D::Error>()?;
     jiff::civil::Date::strptime("%Y-%m-%d", text.trim()).map(Date).map_err(|_| "must be a day as YYYY-MM-DD".into())
+});
+
+/// A minute of the day, as `HH-MM` or `HH:MM`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOfDay(pub jiff::civil::Time);
+
+field_type!([] TimeOfDay, "TimeOfDay", { "type": "string", "pattern": "^[0-9]{2}[-:][0-9]{2}$" }, |raw| {
+    let text = raw.text::<D::Error>()?.trim().replace('-', ":");
+    let time = Some(text).filter(|text| text.len() == 5).and_then(|text| jiff::civil::Time::strptime("%H:%M", text).ok());
+    time.map(TimeOfDay).ok_or_else(|| "must be a time of day as HH-MM".into())
 });
 
 /// Makes an enum that is read from words, in any case.

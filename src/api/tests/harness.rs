@@ -10,7 +10,9 @@ use crate::{
     model::*,
     policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, categorise, choose, evaluate},
     publish::Publisher,
+    querylog::{LogReader, QueryEvent, QueryLog},
     resolve::{self, Resolver, Upstream},
+    stats::{Spool, Stats},
     store::{Actor, Batch, Revision, Store},
 };
 use arc_swap::ArcSwap;
@@ -158,7 +160,7 @@ pub struct House {
     /// Attempts to sign in.
     pub sign_ins: Arc<Mutex<Vec<SignInEvent>>>,
     tokens: Vec<(As, String)>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -167,6 +169,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: http::HeaderMap,
     pub json: Value,
+    /// The file that goes with it.
+    pub spool: Option<Spool>,
 }
 
 impl Answer {
@@ -223,7 +227,9 @@ impl House {
         let heard = sign_ins.clone();
         let source = CertSource::SelfSigned { dir: folder.path().join("tls"), names: vec![] };
         let nobody = Upstream::Plain(([127, 0, 0, 1], 9).into());
+        let reader = LogReader::new(folder.path().join("querylog"));
         let mut services = Services {
+            stats: Stats::new(reader, store.clone(), jiff::tz::TimeZone::UTC),
             filtering,
             metrics: None,
             mail: Arc::new(mailbox.clone()),
@@ -251,7 +257,7 @@ impl House {
             other: 0,
             suspended: 0,
             tokens: vec![],
-            _folder: folder,
+            folder,
             services,
             store,
         };
@@ -373,7 +379,16 @@ impl House {
         let response: Response<Bytes> = self.api.handle(request, LOOPBACK).await;
         let (head, body) = response.into_parts();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status.as_u16(), headers: head.headers, json }
+        let spool = head.extensions.get::<Spool>().cloned();
+        Answer { status: head.status.as_u16(), headers: head.headers, json, spool }
+    }
+
+    /// Writes queries into the log, oldest first.
+    pub fn log(&self, queries: impl IntoIterator<Item = QueryEvent>) {
+        let dir = self.folder.path().join("querylog");
+        let log = QueryLog::start(crate::querylog::Options { dir, retention_days: 60 }).expect("a thread");
+        queries.into_iter().for_each(|query| log.sender().send(query));
+        log.close();
     }
 
     /// The same with an `If-Match`.

@@ -26,6 +26,9 @@ struct Rows {
     cloud_key: u32,
     recategorized: u32,
     role: u32,
+    schedule: u32,
+    report: String,
+    uuid: String,
 }
 
 impl Rows {
@@ -48,6 +51,13 @@ impl Rows {
         house.post(As::One, "/recategorize", json!({ "domain": "a.example", "category1": 1 })).await.ok();
         let recategorized = id(&house.get(As::One, "/recategorize").await.ok()["data"][0]);
         let people = house.people().await;
+        let schedule = json!({
+            "report": "r_requests_user", "sender": "a@weir.test", "recipients": "b@weir.test", "subject": "s",
+        });
+        let schedule = house.post(As::One, &format!("/users/{one}/scheduledreports"), schedule).await.ok();
+        let report = house.post(As::One, &format!("/users/{one}/reports"), json!({ "name": "r" })).await.ok();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let user = house.get(As::Msp, &format!("/users/{one}")).await.ok();
         Rows {
             customer: one,
             msp: house.msp,
@@ -62,6 +72,9 @@ impl Rows {
             rule,
             cloud_key,
             recategorized,
+            schedule: id(&schedule),
+            report: text(&report["id"]),
+            uuid: text(&user["uuid_str"]),
         }
     }
 
@@ -69,6 +82,7 @@ impl Rows {
     /// `None` where the path names no row.
     fn fill(&self, pattern: &str) -> (String, Option<String>) {
         const NONE: &str = "2147483000";
+        const NO_UUID: &str = "0130ae8f-3712-4dad-9e1b-f2ad5ebc136c";
         let path = pattern.split('?').next().unwrap_or(pattern);
         let own = if path.starts_with("/users") {
             self.customer
@@ -86,27 +100,35 @@ impl Rows {
             self.location
         };
         let entry = if path.starts_with("/domains") { self.msp_entry } else { self.entry };
-        let filled =
-            path.replace("{action}", "block").replace("{locationtype}", "staticip").replace("{categoryid}", "15");
+        let counts = path.contains("/stats/") || path.contains("/history/");
+        let filled = path
+            .replace("{action}", if counts { "blocked" } else { "block" })
+            .replace("{locationtype}", "staticip")
+            .replace("{categoryid}", "15")
+            .replace("{date}", "2026-01-01")
+            .replace("{days}", "7")
+            .replace("{day}", "today")
+            .replace("{filename}", "1100.wtc.json.gz");
         let rows = [
-            ("{id}", own),
-            ("{policyid}", self.policy),
-            ("{domainid}", entry),
-            ("{locationid}", self.location),
-            ("{addressid}", self.address),
-            ("{deviceid}", self.people.laptop),
-            ("{groupid}", self.people.group),
-            ("{userid}", self.people.ann),
-            ("{exceptionid}", self.exception),
-            ("{cloudkeyid}", self.cloud_key),
-            ("{recategorizeid}", self.recategorized),
-            ("{roleid}", self.role),
+            ("{id}", own.to_string(), NONE),
+            ("{policyid}", self.policy.to_string(), NONE),
+            ("{domainid}", entry.to_string(), NONE),
+            ("{locationid}", self.location.to_string(), NONE),
+            ("{addressid}", self.address.to_string(), NONE),
+            ("{deviceid}", self.people.laptop.to_string(), NONE),
+            ("{groupid}", self.people.group.to_string(), NONE),
+            ("{userid}", self.people.ann.to_string(), NONE),
+            ("{exceptionid}", self.exception.to_string(), NONE),
+            ("{cloudkeyid}", self.cloud_key.to_string(), NONE),
+            ("{recategorizeid}", self.recategorized.to_string(), NONE),
+            ("{roleid}", self.role.to_string(), NONE),
+            ("{scheduledreportid}", self.schedule.to_string(), NONE),
+            ("{reportid}", self.report.clone(), NO_UUID),
+            ("{uuid}", self.uuid.clone(), NO_UUID),
         ];
-        let with = |value: &dyn Fn(u32) -> String| {
-            rows.iter().fold(filled.clone(), |path, (name, row)| path.replace(name, &value(*row)))
-        };
-        let named = with(&|row| row.to_string());
-        let absent = with(&|_| NONE.to_owned());
+        let fill = |path: String, (name, row, _): &(&str, String, &str)| path.replace(name, row);
+        let named = rows.iter().fold(filled.clone(), fill);
+        let absent = rows.iter().fold(filled, |path, (name, _, none)| path.replace(name, none));
         assert!(!named.contains('{'), "{named}");
         (named.clone(), (absent != named).then_some(absent))
     }
@@ -117,7 +139,8 @@ fn body() -> Value {
     json!({
         "name": "n", "accountname": "n", "description": "d", "email": "n@weir.test", "license": "l", "password": "secret1",
         "domain": "n.example", "ip": "203.0.113.77", "allowed": true, "csv": "n.example\n", "locationtype": "staticip",
-        "client": "203.0.113.77", "date": "2026-01-01", "category1": 1, "permissions": [],
+        "client": "203.0.113.77", "date": "2026-01-01", "category1": 1, "permissions": [], "report": "r_requests_user",
+        "sender": "a@weir.test", "recipients": "b@weir.test", "subject": "s", "days": 7,
     })
 }
 
@@ -206,7 +229,7 @@ async fn a_batch_gives_nobody_more_rights() {
 
 /// Whether a path names rows of a tenant at all.
 fn names_a_row(pattern: &str) -> bool {
-    let id = |name: &str| name == "id" || name.ends_with("id") && name != "categoryid";
+    let id = |name: &str| matches!(name, "id" | "uuid") || name.ends_with("id") && name != "categoryid";
     pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next()).any(id)
 }
 
