@@ -16,5 +16,6 @@ mod locations;
 mod operation;
 mod policies;
 mod resolving;
+mod signing_in;
 mod start;
 mod wire;
