@@ -113,7 +113,8 @@ impl Lockout {
     /// Begins an attempt to sign in, or says how many seconds to wait before the next.
     pub fn begin(&self, name: &str, address: IpAddr, now: i64) -> Result<Attempt<'_>, u64> {
         let address = address.to_canonical();
-        let name = self.hasher.hash_one(name.to_lowercase());
+        // As names are looked up: whoever puts blanks around one means the same account.
+        let name = self.hasher.hash_one(name.trim().to_lowercase());
         let address = (!address.is_loopback()).then(|| self.hasher.hash_one(network(address)));
         if let Some(address) = address {
             self.addresses.begin(address, now)?;
@@ -183,6 +184,7 @@ mod tests {
             assert_eq!(fail_once(&lockout, "A@weir.test", HERE, 100), Ok(()));
         }
         assert_eq!(fail_once(&lockout, "a@weir.test", HERE, 100), Err(30));
+        assert_eq!(fail_once(&lockout, "\u{a0} a@WEIR.test\t", HERE, 100), Err(30), "blanks make no other account");
         assert_eq!(fail_once(&lockout, "b@weir.test", HERE, 100), Ok(()), "others do not wait");
         let mut now = 130;
         for wait in [60, 120, 240, 480, 900, 900] {

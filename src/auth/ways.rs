@@ -212,11 +212,11 @@ impl Ways {
         code: Option<&str>,
     ) -> Result<Row<Admin>, Denied> {
         let attempt = self.0.lockout.begin(knock.user_name, knock.address, knock.now.0).map_err(Denied::Locked)?;
-        if let Some(password) = password {
-            if let Err(denied) = self.fits(known, password).await {
-                attempt.failed(knock.now.0);
-                return Err(denied);
-            }
+        if let Some(password) = password
+            && let Err(denied) = self.fits(known, password).await
+        {
+            attempt.failed(knock.now.0);
+            return Err(denied);
         }
         let Some(row) = known else { return Err(Denied::Wrong) };
         if is_suspended(&self.0.store, row.value.account) {

@@ -18,8 +18,9 @@ pub struct Api {
     pub listen: SocketAddr,
     /// The certificate. Default `"self-signed"`.
     pub tls: ApiTls,
-    /// Host names and addresses of this server, for the self-signed certificate, beside
-    /// `localhost`, the loopback addresses and the machine's own name. Default none.
+    /// Host names and addresses of this server: for links in mails, the first one where none else is
+    /// certain, and for the self-signed certificate, beside `localhost`, the loopback addresses and
+    /// the machine's own name. Default none.
     #[serde(deserialize_with = "names")]
     pub names: Vec<String>,
     /// Largest request body, octets or text with a unit, 1 KiB to 1 GiB. Default `"16 MiB"`.

@@ -19,6 +19,7 @@ mod policies;
 mod recategorize;
 mod resolving;
 mod settings;
+mod signing_in;
 mod start;
 mod statistics;
 mod wire;

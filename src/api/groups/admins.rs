@@ -37,7 +37,7 @@ operations! {
 
 /// An administrator as the API shows it.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Shown {
+struct ShownAdmin {
     id: u32,
     username: String,
     email: String,
@@ -59,13 +59,13 @@ struct Shown {
     role_id: Option<u32>,
 }
 
-impl Object for Shown {
+impl Object for ShownAdmin {
     fn object(&self) -> &'static str {
         "admin"
     }
 }
 
-fn show(call: &Call<OfAdmins>, admin: &Admin) -> Shown {
+fn show(call: &Call<OfAdmins>, admin: &Admin) -> ShownAdmin {
     let activity = call.store().find::<AdminActivity>(admin.id.0).map(|row| row.value);
     let (account_type, vue_role_id) = match admin.role {
         Role::System => ("System Admin", 1),
@@ -73,7 +73,7 @@ fn show(call: &Call<OfAdmins>, admin: &Admin) -> Shown {
         Role::Msp => ("MSP Admin", 3),
         Role::Customer => ("Customer Admin", 4),
     };
-    Shown {
+    ShownAdmin {
         id: admin.id.0,
         username: admin.email.clone(),
         email: admin.email.clone(),
@@ -94,7 +94,7 @@ pub(super) fn has_second_factor<S>(call: &Call<S>, admin: AdminId) -> bool {
     call.store().find::<SecondFactor>(admin.0).is_some()
 }
 
-async fn list(call: Call<OfAdmins>, page: Page) -> Result<List<Shown>, ApiError> {
+async fn list(call: Call<OfAdmins>, page: Page) -> Result<List<ShownAdmin>, ApiError> {
     let rows: Vec<Row<Admin>> = call.view.own::<Admin>().filter(|row| call.scope.reaches(&row.value)).collect();
     let shown = rows.iter().skip(page.offset()).take(page.limit()).map(|row| show(&call, &row.value));
     Ok(List::new(rows.len(), shown.collect()))
@@ -117,7 +117,7 @@ struct Create {
     role_id: Option<Id>,
 }
 
-async fn create(call: Call<OfAdmins>, input: Create) -> Result<Single<Shown>, ApiError> {
+async fn create(call: Call<OfAdmins>, input: Create) -> Result<Single<ShownAdmin>, ApiError> {
     let account = call.view.account();
     let asked = input.vue_role_id.map(|id| id.0);
     let role = match (account, asked) {
@@ -181,7 +181,7 @@ fn find(call: &Call<OfAdmins>, id: u32) -> Result<Row<Admin>, ApiError> {
     if call.scope.reaches(&row.value) { Ok(row) } else { Err(ApiError::not_found("administrator")) }
 }
 
-async fn get(call: Call<OfAdmins>, which: Which) -> Result<Single<Shown>, ApiError> {
+async fn get(call: Call<OfAdmins>, which: Which) -> Result<Single<ShownAdmin>, ApiError> {
     let row = find(&call, which.id.0)?;
     Ok(Single::new(show(&call, &row.value)).at(row.revision))
 }
@@ -207,7 +207,7 @@ struct Update {
     two_factors: Option<Flag>,
 }
 
-async fn update(call: Call<OfAdmins>, input: Update) -> Result<Single<Shown>, ApiError> {
+async fn update(call: Call<OfAdmins>, input: Update) -> Result<Single<ShownAdmin>, ApiError> {
     let id = input.id.0;
     find(&call, id)?;
     let password_hash = match input.password {

@@ -47,7 +47,7 @@ choices! {
 
 /// A token as the API shows it.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Shown {
+struct ShownToken {
     id: u32,
     name: String,
     /// `read-only` or `all`.
@@ -60,14 +60,14 @@ struct Shown {
     token: Option<String>,
 }
 
-impl Object for Shown {
+impl Object for ShownToken {
     fn object(&self) -> &'static str {
         "token"
     }
 }
 
-fn show(row: &ApiToken) -> Shown {
-    Shown {
+fn show(row: &ApiToken) -> ShownToken {
+    ShownToken {
         id: row.id.0,
         name: row.name.clone(),
         scope: match row.scope {
@@ -85,7 +85,7 @@ fn own(call: &Call<Own>) -> Result<impl Iterator<Item = Row<ApiToken>>, ApiError
     Ok(call.view.under::<ApiToken>(caller.account, caller.admin.0))
 }
 
-async fn list(call: Call<Own>, page: Page) -> Result<List<Shown>, ApiError> {
+async fn list(call: Call<Own>, page: Page) -> Result<List<ShownToken>, ApiError> {
     let rows: Vec<Row<ApiToken>> = own(&call)?.collect();
     let shown = rows.iter().skip(page.offset()).take(page.limit()).map(|row| show(&row.value));
     Ok(List::new(rows.len(), shown.collect()))
@@ -103,7 +103,7 @@ struct Create {
     days: Option<Number<1, 3650>>,
 }
 
-async fn create(call: Call<Own>, input: Create) -> Result<Single<Shown>, ApiError> {
+async fn create(call: Call<Own>, input: Create) -> Result<Single<ShownToken>, ApiError> {
     let caller = *call.caller()?;
     let scope = match input.scope {
         None | Some(Good::ReadOnly) => TokenScope::ReadOnly,
@@ -132,7 +132,7 @@ async fn create(call: Call<Own>, input: Create) -> Result<Single<Shown>, ApiErro
         Ok((over.into_iter().fold(batch, |batch, row| batch.delete(row)), ()))
     })
     .await?;
-    Ok(Single::new(Shown { token: Some(token), ..show(&row) }))
+    Ok(Single::new(ShownToken { token: Some(token), ..show(&row) }))
 }
 
 #[derive(Deserialize, JsonSchema)]

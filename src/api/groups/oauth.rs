@@ -165,7 +165,8 @@ struct TokenRequest {
 
 /// The client that a request names, in its body or as the user of HTTP Basic without a password.
 fn client_of(call: &Call<Public>, named: Option<&str>) -> Result<Option<&'static Client>, ()> {
-    let basic = call.head().basic().and_then(Result::ok);
+    // With a password it is a person's, sent along by a script that knows no better.
+    let basic = call.head().basic().and_then(Result::ok).filter(|basic| basic.password.is_empty());
     match named.or(basic.as_ref().map(|basic| basic.user.as_str())) {
         None => Ok(None),
         Some(id) => Client::find(id).map(Some).ok_or(()),
@@ -271,12 +272,12 @@ async fn revoke(call: Call<Public>, input: Lenient<Revoke>) -> Result<Made<Revok
 /// What RFC 8414 lists.
 #[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Document(Value);
+struct ServerDocument(Value);
 
-async fn metadata(call: Call<Public>, _: Nothing) -> Result<Made<Document>, ApiError> {
+async fn metadata(call: Call<Public>, _: Nothing) -> Result<Made<ServerDocument>, ApiError> {
     let issuer = call.head().origin.url();
     let at = |path: &str| format!("{issuer}/restapi{path}");
-    Made::json(&Document(json!({
+    Made::json(&ServerDocument(json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth/authorize"),
         "token_endpoint": at("/oauth/token"),
@@ -293,6 +294,6 @@ async fn metadata(call: Call<Public>, _: Nothing) -> Result<Made<Document>, ApiE
     })))
 }
 
-async fn keys(call: Call<Public>, _: Nothing) -> Result<Made<Document>, ApiError> {
-    Made::json(&Document(call.ways().key().key_set()))
+async fn keys(call: Call<Public>, _: Nothing) -> Result<Made<ServerDocument>, ApiError> {
+    Made::json(&ServerDocument(call.ways().key().key_set()))
 }

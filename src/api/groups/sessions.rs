@@ -27,7 +27,7 @@ operations! {
 
 /// A session as the API shows it.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Shown {
+struct ShownSession {
     id: u32,
     /// The program it was opened for.
     client: String,
@@ -41,7 +41,7 @@ struct Shown {
     current: bool,
 }
 
-impl Object for Shown {
+impl Object for ShownSession {
     fn object(&self) -> &'static str {
         "session"
     }
@@ -52,10 +52,10 @@ fn own(call: &Call<Own>) -> Result<impl Iterator<Item = Row<Session>>, ApiError>
     Ok(call.view.under::<Session>(caller.account, caller.admin.0).filter(move |row| row.value.expires > now))
 }
 
-async fn list(call: Call<Own>, page: Page) -> Result<List<Shown>, ApiError> {
+async fn list(call: Call<Own>, page: Page) -> Result<List<ShownSession>, ApiError> {
     let current = call.caller()?.credential;
     let rows: Vec<Row<Session>> = own(&call)?.collect();
-    let shown = rows.iter().skip(page.offset()).take(page.limit()).map(|row| Shown {
+    let shown = rows.iter().skip(page.offset()).take(page.limit()).map(|row| ShownSession {
         id: row.value.id.0,
         client: row.value.client.clone(),
         address: row.value.address.map(|address| address.to_string()),

@@ -384,3 +384,17 @@ async fn the_server_says_where_its_endpoints_and_keys_are() {
     assert_eq!(get("/.well-known/nothing").await.status, 404);
     assert_eq!(get("/users").await.status, 404, "only what is well known stands at the root");
 }
+
+#[tokio::test]
+async fn sign_ins_side_by_side_all_go_through_and_one_refresh_token_gives_one_pair() {
+    let house = House::new().await;
+    let together = (0..12).map(|_| house.sign_in("one@weir.test", "secret1", None));
+    let mut pairs: Vec<Value> = futures_util::future::join_all(together).await.into_iter().map(Answer::ok).collect();
+    assert_eq!(house.sessions(), 12);
+    let token = text(&pairs.remove(0), "refresh_token");
+    let pairs = [("refresh_token", token.as_str())];
+    let refresh = || house.form("/token/refresh", &pairs);
+    let answers = futures_util::future::join_all([refresh(), refresh(), refresh()]).await;
+    assert!(answers.iter().filter(|answer| answer.status == 200).count() <= 1, "{answers:?}");
+    assert_eq!(house.sessions(), 11, "the token came more than once");
+}
