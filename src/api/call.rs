@@ -242,7 +242,7 @@ impl<S> Call<S> {
     ) -> Response<Bytes> {
         let Arrival { api, caller, head, address, origin, now, .. } = &self.arrival;
         let within =
-            Within { caller: *caller, address: *address, head: head.clone(), origin: origin.clone(), now: *now };
+            Within { caller: *caller, address: *address, head: head.bare(), origin: origin.clone(), now: *now };
         api.answer_within(within, method, target, parameters).await
     }
 

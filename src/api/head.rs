@@ -26,6 +26,11 @@ impl Head {
         Head { origin: Origin::new(tls, authority), headers }
     }
 
+    /// The same place without headers: what a batch was sent with is not said of its requests.
+    pub(super) fn bare(&self) -> Self {
+        Head { origin: self.origin.clone(), headers: HeaderMap::new() }
+    }
+
     fn text(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

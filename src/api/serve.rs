@@ -381,11 +381,12 @@ impl Api {
         if operation.id == groups::BATCH {
             return Err(ApiError::bad_request("A batch cannot stand within a batch"));
         }
-        let caller = within.caller.filter(|_| !operation.is_public());
-        if !operation.is_public() {
-            let caller = caller.ok_or_else(|| ApiError::internal("a batch has no caller"))?;
-            inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
-            check_rights(&caller, operation)?;
+        // Operations without credentials count as well: a batch is no way around the rate.
+        let caller = within.caller.ok_or_else(|| ApiError::internal("a batch has no caller"))?;
+        inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
+        let caller = Some(caller).filter(|_| !operation.is_public());
+        if let Some(caller) = &caller {
+            check_rights(caller, operation)?;
         }
         let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
         if serde_json::to_vec(&parameters).map_err(ApiError::internal)?.len() > octets_max {

@@ -106,11 +106,6 @@ impl Ways {
 
 /// The relay of an account: its own, its MSP's, or the system's.
 fn relay_of(store: &Store, account: Account) -> Option<Relay> {
-    let above = match account {
-        Account::Customer(id) => store.find::<Customer>(id.0).map(|row| row.value.parent()),
-        other => Some(other),
-    };
-    let of = |owner: Account| store.get::<MailServer>(owner, 1);
-    let row = above.and_then(of).or_else(|| of(Account::System))?;
+    let row = store.in_force::<MailServer>(account).filter(|row| !row.value.server.is_empty())?;
     Some(Relay { server: row.value.server, sender: row.value.sender })
 }

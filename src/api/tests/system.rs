@@ -396,4 +396,10 @@ async fn the_requests_of_a_batch_count_for_the_callers_rate() {
     let codes: Vec<u64> = (0..40).map(|index| answers[index.to_string()]["code"].as_u64().expect("a code")).collect();
     assert!(codes.contains(&200) && codes.contains(&429), "{codes:?}");
     assert!(codes.iter().filter(|code| **code == 200).count() <= 32);
+    let guesses: serde_json::Map<String, Value> = (0..40)
+        .map(|index| (index.to_string(), json!({ "method": "GET", "path": "sslcerts/active/download" })))
+        .collect();
+    let answers = house.post(As::Other, "/batch", Value::Object(guesses)).await.json;
+    let limited = (0..40).filter(|index| answers[index.to_string()]["code"] == 429).count();
+    assert!(limited > 0, "operations without credentials count too");
 }

@@ -263,6 +263,15 @@ fn one_of_each(store: &Store) -> Vec<AnyRow> {
             created: time,
             expires: time,
         }),
+        AnyRow::CustomRole(CustomRole {
+            id: RoleId(1),
+            owner,
+            name: text(),
+            description: text(),
+            permissions: Permissions::ALL,
+            created: time,
+            updated: time,
+        }),
         AnyRow::PowerBi(PowerBi {
             owner,
             tenant: text(),
