@@ -6,7 +6,7 @@
 //! ```text
 //! change   people ─▶ api ─▶ store ─▶ publish ─▶ [Snapshot]
 //! query    client ─▶ listen ─▶ answer: wire ▸ identify ▸ decide ▸ resolve ▸ rewrite ─▶ reply
-//! record   [QueryEvent] ─▶ querylog
+//! record   [QueryEvent] ─▶ querylog ─▶ stats ─▶ reports
 //! ```
 //!
 //! The query path reads the snapshot, the category index, the answer cache and the upstream; never
@@ -34,9 +34,11 @@ pub mod store;
 // Row 7: over row 6.
 pub mod auth;
 pub mod certs;
-// Row 8: store changes to snapshots; the hot path.
+pub mod stats;
+// Row 8: store changes to snapshots; the hot path; sums to documents.
 pub mod answer;
 pub mod publish;
+pub mod reports;
 // Row 9: sockets, and work on a timer.
 pub mod jobs;
 pub mod listen;

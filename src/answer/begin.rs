@@ -72,7 +72,7 @@ impl Answerer for Plane {
         let suffixes = Suffixes::new(query.name.name(), snapshot.key);
         let categories = self.0.categories.load();
         let decision = evaluate(&snapshot, policy, &suffixes, &**categories, &mut NoTrace);
-        let asked = reply::Asked { origin, client: &client, policy, query: &query, decision };
+        let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
         match decision.verdict {
             Verdict::Block => Outcome::Reply(self.write_block(&asked, buffer, limit)),
             Verdict::Own(own) => {
@@ -82,7 +82,7 @@ impl Answerer for Plane {
             Verdict::Allow if query.qtype == rtype::ANY => Outcome::Reply(self.write_any(&asked, buffer, limit)),
             Verdict::Allow => {
                 if self.0.zones.contains(&suffixes) {
-                    return Outcome::Resolve(Pending::new(packet, origin, client, decision, true));
+                    return Outcome::Resolve(Pending::new(packet, origin, client, decision, true, now));
                 }
                 let dnssec_ok = query.dnssec_ok();
                 let checking_disabled = query.flags.checking_disabled();
@@ -95,7 +95,7 @@ impl Answerer for Plane {
                         let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::REFUSED);
                         Outcome::Reply(writer.finish(&reply::ede(ede::NOT_AUTHORITATIVE, "recursion was not desired")))
                     }
-                    None => Outcome::Resolve(Pending::new(packet, origin, client, decision, false)),
+                    None => Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now)),
                 }
             }
         }

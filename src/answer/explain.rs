@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{
     category::Catalogue,
-    identify::{Client, Evidence, Identified, Origin, Transport},
-    model::{CategorySet, CustomerId, DomainName},
+    identify::{Client, Evidence, Identified, Origin, Supposed, Transport},
+    model::{Account, CategorySet, CustomerId, DomainName},
     policy::{
-        Cause, Decision, PolicySource, Snapshot, Step, Suffixes, TraceSteps, Verdict, choose, evaluate, evaluate_target,
+        Decision, PolicySource, Snapshot, Step, Suffixes, TraceSteps, Verdict, categorise, choose, evaluate,
+        evaluate_target,
     },
     resolve::Key,
     rewrite::own_shape,
@@ -86,8 +87,16 @@ impl Plane {
     }
 
     /// Decides as for a query of `qtype` for `name` from `address`, by the deciding function of
-    /// the query path. With `resolve`, allowed names are resolved and their answers looked at.
-    pub async fn explain(&self, address: IpAddr, name: &DomainName, qtype: u16, resolve: bool) -> Explanation {
+    /// the query path. With `resolve`, allowed names are resolved and their answers looked at; with
+    /// `supposed`, the client is that device or person.
+    pub async fn explain(
+        &self,
+        address: IpAddr,
+        supposed: Option<Supposed>,
+        name: &DomainName,
+        qtype: u16,
+        resolve: bool,
+    ) -> Explanation {
         let origin = Origin {
             client: address.to_canonical(),
             client_port: 0,
@@ -96,6 +105,7 @@ impl Plane {
         };
         let snapshot = self.snapshot();
         let categories = self.categories();
+        let suffixes = Suffixes::new(name.as_name(), snapshot.key);
         let mut explanation = Explanation {
             name: name.to_string(),
             qtype: TypeName(qtype).to_string(),
@@ -108,19 +118,22 @@ impl Plane {
             steps: Vec::new(),
             verdict: "refused",
             decided_by: None,
-            categories: names(categories.categories(name.as_name()).set),
+            categories: names(categorise(&snapshot, Account::System, &suffixes, &*categories).set),
             answer: None,
         };
-        let known = match snapshot.identify(origin.client) {
-            Identified::Known(client) => Some(client),
-            Identified::Invalid => None,
-            Identified::Unknown => match self.0.unknown_clients {
+        let known = match (supposed, snapshot.identify(origin.client)) {
+            (Some(supposed), _) => snapshot.suppose(origin.client, supposed),
+            (None, Identified::Known(client)) => Some(client),
+            (None, Identified::Invalid) => None,
+            (None, Identified::Unknown) => match self.0.unknown_clients {
                 super::UnknownClients::Policy(policy) => snapshot.unknown_as(origin.client, policy),
                 _ => None,
             },
         };
         let Some(client) = known else { return explanation };
         explanation.introduce(&snapshot, &client);
+        let account = Account::Customer(client.customer);
+        explanation.categories = names(categorise(&snapshot, account, &suffixes, &*categories).set);
         let Some(chosen) = choose(&snapshot, &client) else {
             explanation.identified_by.push_str("; the customer is suspended");
             return explanation;
@@ -136,7 +149,6 @@ impl Plane {
         });
 
         let mut trace = TraceSteps::default();
-        let suffixes = Suffixes::new(name.as_name(), snapshot.key);
         let mut decision = evaluate(&snapshot, chosen.policy, &suffixes, &*categories, &mut trace);
         let mut answer = None;
         if decision.verdict == Verdict::Allow && resolve && qtype != crate::wire::rtype::ANY {
@@ -180,15 +192,11 @@ impl Plane {
             Verdict::Block => "blocked",
             Verdict::Own(_) => "local",
         };
-        if let Cause::Category { all, .. } | Cause::Default { all } = decision.cause
-            && decision.target.is_none()
-        {
-            explanation.categories = names(all);
-        }
 
         let packet = question(name, qtype);
         let Ok(query) = parse(&packet) else { return explanation };
-        let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision };
+        let started = Instant::now();
+        let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision, started };
         explanation.answer = self.reply_of(&asked, &snapshot, answer.as_deref());
         explanation
     }
@@ -240,6 +248,12 @@ impl Explanation {
     fn introduce(&mut self, snapshot: &Snapshot, client: &Client) {
         self.identified_by = match client.evidence {
             Evidence::SourceAddress { address, range } => format!("source address {address} within {range}"),
+            Evidence::Supposed { address } => {
+                let device = client.device.map(|id| format!("device {id}"));
+                let user = client.user.map(|id| format!("user {id}"));
+                let who: Vec<String> = device.into_iter().chain(user).collect();
+                format!("supposing {} at {address}", who.join(" of "))
+            }
             Evidence::UnknownClients { address } => {
                 format!("no evidence for {address}: unknown_clients applies a policy")
             }

@@ -23,11 +23,20 @@ pub struct Pending {
     client: Client,
     decision: Decision,
     local_zone: bool,
+    /// When it arrived.
+    started: Instant,
 }
 
 impl Pending {
-    pub(super) fn new(packet: &[u8], origin: &Origin, client: Client, decision: Decision, local_zone: bool) -> Self {
-        Pending { packet: packet.into(), origin: *origin, client, decision, local_zone }
+    pub(super) fn new(
+        packet: &[u8],
+        origin: &Origin,
+        client: Client,
+        decision: Decision,
+        local_zone: bool,
+        started: Instant,
+    ) -> Self {
+        Pending { packet: packet.into(), origin: *origin, client, decision, local_zone, started }
     }
 }
 
@@ -41,7 +50,7 @@ enum Found {
 
 impl Plane {
     pub(super) async fn resolve(&self, pending: Pending) -> Vec<u8> {
-        let Pending { packet, origin, client, decision, local_zone } = pending;
+        let Pending { packet, origin, client, decision, local_zone, started } = pending;
         let Ok(query) = wire::parse(&packet) else { return Vec::new() };
         let found = if local_zone {
             Found::Here(self.0.zones.answer(&packet, &origin).await)
@@ -65,7 +74,7 @@ impl Plane {
             buffer.truncate(octets);
             return buffer;
         };
-        let asked = Asked { origin: &origin, client: &client, policy, query: &query, decision };
+        let asked = Asked { origin: &origin, client: &client, policy, query: &query, decision, started };
         let answer = match found {
             Found::Here(reply) => {
                 let rcode = reply.get(3).map_or(rcode::SERVFAIL, |flags| u16::from(flags & 0x0f));

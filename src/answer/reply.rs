@@ -6,7 +6,7 @@ use crate::{
     identify::{Client, Origin},
     model::Name,
     policy::{CompiledPolicy, Decision, NoTrace, Snapshot, Suffixes, evaluate_target},
-    querylog::QueryEvent,
+    querylog::{Ended, QueryEvent},
     resolve::Answer,
     rewrite::{Shape, block_ede, block_shape, block_text},
     telemetry::QueryVerdict,
@@ -28,6 +28,8 @@ pub(super) struct Asked<'a> {
     pub policy: &'a Arc<CompiledPolicy>,
     pub query: &'a Query<'a>,
     pub decision: Decision,
+    /// When the query arrived.
+    pub started: Instant,
 }
 
 /// The OPT contents with just an extended error.
@@ -125,8 +127,7 @@ impl Plane {
                 asked.client,
                 asked.query.name.name(),
                 asked.query.qtype,
-                rcode,
-                verdict,
+                Ended { verdict, rcode, took: asked.started.elapsed() },
                 &asked.decision,
             ));
         }

@@ -5,15 +5,18 @@ use super::{
     filtering::Filtering,
     head::Head,
     scope::{Entered, Scope, View},
+    serve::{Api, BASE, Within},
     services::Services,
 };
 use crate::{
     auth::{Asking, Caller, Ways},
-    model::Timestamp,
+    model::{Permissions, Role, Timestamp},
     policy::Presets,
     store::{Actor, Batch, CommitError, Record, Revision, Row, Store},
 };
-use serde_json::Value;
+use bytes::Bytes;
+use http::{Method, Response};
+use serde_json::{Map, Value};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How often a change is decided anew because somebody else was faster.
@@ -28,18 +31,25 @@ pub(super) struct Shared {
     pub(super) ways: Ways,
     pub(super) names: Vec<String>,
     pub(super) presets: Presets,
+    /// What the built-in roles allow.
+    pub(super) built_in: [(Role, Permissions); 4],
     pub(super) copy_settings: bool,
     pub(super) address_turn: tokio::sync::Mutex<()>,
     pub(super) retry_turn: tokio::sync::Mutex<()>,
+    pub(super) effect_turn: tokio::sync::Mutex<()>,
 }
 
 /// A request that was let in, before its operation looked at it.
+#[derive(Clone)]
 pub struct Arrival {
+    pub(super) api: Api,
     pub(super) shared: Arc<Shared>,
     pub(super) operation: &'static str,
     pub(super) caller: Option<Caller>,
     pub(super) head: Head,
     pub(super) address: IpAddr,
+    /// Scheme, host and port the caller spoke to; empty where it told none.
+    pub(super) origin: String,
     pub(super) now: Timestamp,
     pub(super) if_match: Option<Revision>,
 }
@@ -85,6 +95,27 @@ impl<S> Call<S> {
             .caller
             .as_ref()
             .ok_or_else(|| ApiError::internal("an operation without credentials asks who calls"))
+    }
+
+    /// What a built-in role allows.
+    pub fn built_in(&self, role: Role) -> Permissions {
+        let known = self.arrival.shared.built_in.iter().find(|(known, _)| *known == role);
+        known.map_or(Permissions::NONE, |(_, permissions)| *permissions)
+    }
+
+    /// What of its role the caller may do.
+    pub fn held(&self) -> Permissions {
+        self.arrival.caller.as_ref().map_or(Permissions::NONE, |caller| caller.permissions)
+    }
+
+    /// Fails with 403 where somebody would be given what the caller does not have.
+    pub fn check_grant(&self, granted: Permissions) -> Result<(), ApiError> {
+        match self.held().lacks(granted) {
+            None => Ok(()),
+            Some(permission) => {
+                Err(ApiError::forbidden(format!("You cannot give {permission}, which your role lacks")))
+            }
+        }
     }
 
     /// What the request says of itself beside its fields.
@@ -162,7 +193,7 @@ impl<S> Call<S> {
         let mut attempt = 1;
         let mut _turn = None;
         loop {
-            let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now);
+            let batch = Batch::new(self.actor, self.arrival.operation, self.arrival.now).from(self.address);
             let (batch, answer) = decide(batch)?;
             if batch.is_empty() {
                 return Ok((store.revision(), answer));
@@ -189,6 +220,30 @@ impl<S> Call<S> {
     /// Held while address ranges are changed, so that callers queue instead of conflicting.
     pub async fn address_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.arrival.shared.address_turn.lock().await
+    }
+
+    /// Held while a change is committed whose effect is outside the snapshot (certificate, upstreams), so that
+    /// effects come in the order of their changes.
+    pub async fn effect_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.arrival.shared.effect_turn.lock().await
+    }
+
+    /// The address under which a caller finds `path` of this API.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}/{BASE}{path}", self.arrival.origin)
+    }
+
+    /// Runs another operation with the rights of this call's caller, as one request of a batch.
+    pub(super) async fn run_within(
+        &self,
+        method: Method,
+        target: &str,
+        parameters: Map<String, Value>,
+    ) -> Response<Bytes> {
+        let Arrival { api, caller, head, address, origin, now, .. } = &self.arrival;
+        let within =
+            Within { caller: *caller, address: *address, head: head.clone(), origin: origin.clone(), now: *now };
+        api.answer_within(within, method, target, parameters).await
     }
 
     /// Returns when queries see all changes up to `revision`.

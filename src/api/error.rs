@@ -13,11 +13,12 @@ pub struct ApiError {
     cause: Option<String>,
     retry_after_s: Option<u64>,
     allow: Option<String>,
+    current: Option<Box<serde_json::Value>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        ApiError { status, message: message.into(), cause: None, retry_after_s: None, allow: None }
+        ApiError { status, message: message.into(), cause: None, retry_after_s: None, allow: None, current: None }
     }
 
     /// 400: a field is missing or unusable. The message begins with its name.
@@ -76,6 +77,11 @@ impl ApiError {
         )
     }
 
+    /// 422: the request can be read, but does not go with an earlier one.
+    pub fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
     /// 429, with the time after which another try may succeed.
     pub fn too_many_requests(retry_after_s: u64) -> Self {
         let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
@@ -103,6 +109,12 @@ impl ApiError {
         self.status
     }
 
+    /// With the object as it is now, for callers that were too late.
+    #[must_use]
+    pub fn with_current(self, object: serde_json::Value) -> Self {
+        ApiError { current: Some(Box::new(object)), ..self }
+    }
+
     /// What the caller is told, without the `Error: ` the envelope begins with.
     pub fn message(&self) -> &str {
         &self.message
@@ -115,7 +127,10 @@ impl ApiError {
 
     /// The error envelope.
     pub fn into_response(self) -> Response<Bytes> {
-        let body = json!({ "code": self.status.as_u16(), "error": format!("Error: {}", self.message) });
+        let mut body = json!({ "code": self.status.as_u16(), "error": format!("Error: {}", self.message) });
+        if let Some(current) = self.current {
+            body["current"] = *current;
+        }
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -142,7 +157,11 @@ impl From<CommitError> for ApiError {
                 let (field, problem) = match unique {
                     Unique::AdminEmail => ("email", "another administrator has this address"),
                     Unique::CustomerUuid | Unique::MspUuid => ("uuid_str", "this UUID is taken"),
-                    Unique::PolicyName | Unique::LocationName | Unique::GroupName => ("name", "this name is taken"),
+                    Unique::CloudKey => ("keyid", "the customer has another key with this code"),
+                    Unique::Recategorisation => ("domain", "somebody else put it into categories in the meantime"),
+                    Unique::PolicyName | Unique::LocationName | Unique::GroupName | Unique::RoleName => {
+                        ("name", "this name is taken")
+                    }
                     Unique::Entry => ("domain", "the list has this domain already"),
                     _ => ("request", "this value is taken"),
                 };

@@ -67,6 +67,14 @@ pub async fn of_body(content: &Content, body: Bytes) -> Result<Map<String, Value
     }
 }
 
+/// What `Prefer: handling=strict` asks (RFC 7240, section 4.4): that no field of the body is unknown.
+pub fn refuse_unknown(fields: &Map<String, Value>, known: &[String]) -> Result<(), ApiError> {
+    match fields.keys().find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(ApiError::field(name, "is not a field of this operation")),
+    }
+}
+
 /// Fields of a query string or form.
 pub fn of_form(text: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let pairs = form::pairs(text).map_err(|error| ApiError::bad_request(error.to_string()))?;

@@ -2,7 +2,8 @@
 //! would get.
 
 use crate::{
-    model::{CategorySet, CustomerId, DomainName},
+    identify::Supposed,
+    model::{Account, CategorySet, CustomerId, DomainName},
     policy::Snapshot,
     store::Revision,
 };
@@ -15,13 +16,14 @@ pub trait Filtering: Send + Sync {
     fn published(&self, revision: Revision) -> BoxFuture<'_, ()>;
     /// The snapshot that decides now.
     fn snapshot(&self) -> Arc<Snapshot>;
-    /// Categories of a name.
-    fn categories(&self, name: &DomainName) -> CategorySet;
-    /// What a query from this address would get, and why. With `resolve`, allowed names are resolved
-    /// and their answers looked at.
+    /// Categories of a name as they count for an account.
+    fn categories(&self, account: Account, name: &DomainName) -> CategorySet;
+    /// What a query from this address would get, supposing who sends it, and why. With `resolve`, allowed
+    /// names are resolved and their answers looked at.
     fn explain<'a>(
         &'a self,
         address: IpAddr,
+        supposed: Option<Supposed>,
         name: &'a DomainName,
         qtype: u16,
         resolve: bool,
@@ -33,7 +35,7 @@ pub trait Filtering: Send + Sync {
 /// What a query would get.
 #[derive(Clone, Debug)]
 pub struct Explained {
-    /// The customer identified by the address.
+    /// The customer identified by the address, or whose the supposed device or person is.
     pub customer: Option<CustomerId>,
     /// Whether the name would be blocked, or the client refused.
     pub blocked: bool,

@@ -7,14 +7,19 @@
 //! at and below the account that the request names, and whose `write` returns when queries see the
 //! change.
 //!
-//! Read `operation` (what a row is), `scope` (whose rows), `call` (what a handler holds), `input`, `head`,
-//! `reply` and `pages` (what goes in and out), `services`, `body` and `fields`, `router`, `serve`, `app`, `listener`, then a
+//! Read `operation` (what a row is), `permissions` (what of it a custom role may call), `scope` (whose rows),
+//! `call` (what a handler holds), `input`, `head`, `reply` and `pages` (what goes in and out), `picture` (uploaded logos), `services`, `embed` (tokens for
+//! embedded reports), `body` and
+//! `fields`, `replay` (requests sent again), `router`, `serve`, `openapi` and `docs`, `app`, `listener`, then a
 //! group.
 
 mod app;
 mod body;
 mod call;
+mod docs;
+mod embed;
 mod error;
+mod examples;
 mod fields;
 mod filtering;
 mod groups;
@@ -25,6 +30,9 @@ mod listener;
 mod openapi;
 mod operation;
 mod pages;
+mod permissions;
+mod picture;
+mod replay;
 mod reply;
 mod router;
 mod scope;
@@ -35,6 +43,7 @@ mod tests;
 
 pub use app::app;
 pub use call::Call;
+pub use embed::{EmbedError, EmbedTokens, Endpoints};
 pub use error::ApiError;
 pub use filtering::{Explained, Filtering};
 pub use limit::Rate;

@@ -6,8 +6,10 @@
 //! `/locations/{locationtype}`) both are listed, because both exist.
 
 use super::{
+    examples,
     fields::ROOT,
     operation::{Operation, Who},
+    permissions::permission_of,
     serve::BASE,
 };
 use http::Method;
@@ -23,6 +25,68 @@ struct ErrorEnvelope {
     code: u16,
     /// `Error: ` and one sentence, which begins with the name of the field at fault.
     error: String,
+    /// The object as it is now, where somebody else was faster and it may be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<Map<String, Value>>,
+}
+
+/// What holds for all operations.
+const DESCRIPTION: &str = "\
+Runs a filtering DNS resolver: providers, customers, policies, lists and locations.
+
+Bodies are JSON or forms, everywhere; a POST or PUT on an object changes the fields it names and leaves the others. Lists take \
+`offset` and `limit` (100 where it is absent). `code` in an answer is the HTTP status, always.
+
+Request headers that every operation knows:
+
+* `If-Match`: the `ETag` of an object; an object that has changed since is left alone (412, with the object as it is now in `current`).
+* `Idempotency-Key` on POST: sent again with the same key within a day, a request is answered again and not done again.
+* `Prefer: handling=strict`: an unknown field in the body is refused instead of ignored.
+* `X-Request-Id`: stands in the answer and in the server's log.";
+
+/// Refusals: status, name of the component, when.
+const FAILURES: &[(u16, &str, &str)] = &[
+    (400, "BadRequest", "A field is missing or unusable, or the request cannot be read; the message names the field."),
+    (401, "Unauthorized", "No credentials, or none that are valid."),
+    (403, "Forbidden", "The role or a permission does not allow this, or the account is suspended."),
+    (404, "NotFound", "There is no such thing within the caller's reach."),
+    (409, "Conflict", "Taken or in use, or changed by somebody else in the meantime; `current` may show the object."),
+    (412, "PreconditionFailed", "The object is no longer the one of `If-Match`; `current` shows it."),
+    (413, "TooLarge", "The body or the change is larger than is taken."),
+    (415, "UnsupportedMediaType", "The body is of a type that is not read."),
+    (422, "Unprocessable", "The `Idempotency-Key` was used with another request."),
+    (429, "TooManyRequests", "Too many requests; `Retry-After` says when to try again."),
+    (503, "Unavailable", "Not at the moment; `Retry-After` says when to try again."),
+];
+
+fn failures(error: &Value) -> Value {
+    let response = |(status, name, when): &(u16, &str, &str)| {
+        let example = json!({ "code": status, "error": format!("Error: {when}") });
+        let content = json!({ "application/json": { "schema": error, "example": example } });
+        let mut response = json!({ "description": when, "content": content });
+        if matches!(status, 429 | 503) {
+            response["headers"] =
+                json!({ "Retry-After": { "description": "Seconds.", "schema": { "type": "integer" } } });
+        }
+        ((*name).to_owned(), response)
+    };
+    Value::Object(FAILURES.iter().map(response).collect())
+}
+
+/// Gives every body and every answer an example.
+fn add_examples(paths: &mut Map<String, Value>, schemas: &Map<String, Value>) {
+    let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut());
+    for operation in operations {
+        let places = ["/requestBody/content", "/responses/200/content"];
+        for place in places {
+            let Some(contents) = operation.pointer_mut(place).and_then(Value::as_object_mut) else { continue };
+            for (media_type, content) in contents {
+                if media_type.contains("json") && content.get("example").is_none() {
+                    content["example"] = examples::of("", &content["schema"], schemas);
+                }
+            }
+        }
+    }
 }
 
 /// The document of these operations.
@@ -50,13 +114,15 @@ pub fn document(operations: &[Operation]) -> Value {
             }
         }
     }
-    let schemas = generator.take_definitions(true);
+    let mut schemas = generator.take_definitions(true);
+    add_examples(&mut paths, &schemas);
+    schemas.sort_keys();
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Weir management API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Runs a filtering DNS resolver: providers, customers, policies, lists and locations.",
+            "description": DESCRIPTION,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": format!("/{BASE}") }],
@@ -65,6 +131,7 @@ pub fn document(operations: &[Operation]) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": failures(error.as_value()),
             "securitySchemes": {
                 "oauth2": {
                     "type": "oauth2",
@@ -88,9 +155,26 @@ pub fn document(operations: &[Operation]) -> Value {
     })
 }
 
+/// Names of the fields each operation reads, wherever they stand.
+pub fn field_names(operations: &[Operation]) -> Vec<Vec<String>> {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    operations
+        .iter()
+        .map(|operation| {
+            let fields = Fields::of(operation, &mut generator);
+            let scope = fields.scope_names.iter().map(|name| (*name).to_owned());
+            scope.chain(fields.input.into_iter().map(|field| field.name)).collect()
+        })
+        .collect()
+}
+
 fn groups(operations: &[Operation]) -> Vec<Value> {
-    let mut names: Vec<&str> = operations.iter().map(|operation| operation.group).collect();
-    names.dedup();
+    let mut names: Vec<&str> = Vec::new();
+    for operation in operations {
+        if !names.contains(&operation.group) {
+            names.push(operation.group);
+        }
+    }
     names.into_iter().map(|name| json!({ "name": name })).collect()
 }
 
@@ -140,6 +224,14 @@ impl Fields {
         }
     }
 
+    /// The content of the answer: files by their types, everything else JSON.
+    fn content(&self) -> Value {
+        match self.reply.get("x-content-types").and_then(Value::as_array) {
+            Some(types) => types.iter().filter_map(Value::as_str).map(|kind| (kind.to_owned(), json!({}))).collect(),
+            None => json!({ "application/json": { "schema": self.reply } }),
+        }
+    }
+
     fn operation(
         &self,
         operation: &Operation,
@@ -177,17 +269,33 @@ impl Fields {
             parameters.push(parameter);
         }
         let (summary, rest) = operation.documentation.split_once('\n').unwrap_or((&operation.documentation, ""));
+        let mut responses = json!({
+            "200": { "description": "Done.", "content": self.content() },
+            "default": { "description": "Not done.", "content": { "application/json": { "schema": error } } },
+        });
+        for (status, name, ..) in FAILURES {
+            let reads = !matches!(*method, Method::POST | Method::PUT | Method::DELETE);
+            let possible = match *status {
+                401 | 403 => !operation.is_public(),
+                409 | 412 | 413 | 415 => !reads,
+                422 => *method == Method::POST && !operation.is_public(),
+                _ => true,
+            };
+            if possible {
+                responses[status.to_string()] = json!({ "$ref": format!("#/components/responses/{name}") });
+            }
+        }
         let mut document = json!({
             "operationId": id,
             "tags": [operation.group],
             "summary": summary,
             "parameters": parameters,
-            "responses": {
-                "200": { "description": "Done.", "content": { "application/json": { "schema": self.reply } } },
-                "default": { "description": "Not done.", "content": { "application/json": { "schema": error } } },
-            },
+            "responses": responses,
             "x-roles": operation.who.iter().map(|who| who.name()).collect::<Vec<_>>(),
         });
+        if let Some(permission) = permission_of(operation) {
+            document["x-permission"] = json!(permission.to_string());
+        }
         if !rest.trim().is_empty() {
             document["description"] = json!(rest.trim());
         }

@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use crate::model::Timestamp;
+use crate::stats::Spool;
 use crate::store::Revision;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
@@ -19,7 +20,7 @@ pub trait Reply: Send + 'static {
 /// The status of every success; the contract knows no 201 or 204.
 const OK: u16 = 200;
 
-fn json<T: Serialize>(value: &T) -> Result<Response<Bytes>, ApiError> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<Response<Bytes>, ApiError> {
     let body = serde_json::to_vec(value).map_err(ApiError::internal)?;
     let mut response = Response::new(Bytes::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -148,6 +149,95 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply for List<T> {
     }
 }
 
+/// A list of plain rows, with what it is about: `{object: "list", code, count, ..., data}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Listing<A, T> {
+    /// `list`.
+    object: &'static str,
+    /// HTTP status.
+    code: u16,
+    /// Rows in `data`.
+    count: usize,
+    #[serde(flatten)]
+    about: A,
+    data: Vec<T>,
+}
+
+impl<A, T> Listing<A, T> {
+    /// The envelope of these rows.
+    pub fn new(about: A, data: Vec<T>) -> Self {
+        Listing { object: "list", code: OK, count: data.len(), about, data }
+    }
+}
+
+impl<A, T> Reply for Listing<A, T>
+where
+    A: Serialize + JsonSchema + Send + 'static,
+    T: Serialize + JsonSchema + Send + 'static,
+{
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
+/// A list under a word of its own: `{object, code, data}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Labelled<T> {
+    /// Kind of the list.
+    object: &'static str,
+    /// HTTP status.
+    code: u16,
+    data: Vec<T>,
+}
+
+impl<T> Labelled<T> {
+    /// The envelope of these rows.
+    pub fn new(object: &'static str, data: Vec<T>) -> Self {
+        Labelled { object, code: OK, data }
+    }
+}
+
+impl<T: Serialize + JsonSchema + Send + 'static> Reply for Labelled<T> {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
+/// A file to take away. It travels beside an empty body, as an extension of the response, and is
+/// read while it is sent.
+pub struct Spooled {
+    /// What it is called.
+    pub file_name: String,
+    /// Its octets.
+    pub spool: Spool,
+}
+
+impl Reply for Spooled {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        let mut response = Response::new(Bytes::new());
+        // Names are ours: digits, letters, points and hyphens.
+        let disposition = format!("attachment; filename=\"{}\"", self.file_name);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
+        headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(disposition).map_err(ApiError::internal)?);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.spool.octets()));
+        response.extensions_mut().insert(self.spool);
+        Ok(response)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "x-content-types": ["application/gzip"] })
+    }
+}
+
 /// A bare array of nouns with their codes, as the global import answers.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
@@ -165,23 +255,23 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply for Bare<T> {
 
 /// `{code, deleted: true, id}`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Deleted {
+pub struct Deleted<I = u32> {
     /// HTTP status.
     code: u16,
     /// Always true.
     deleted: bool,
     /// What it was.
-    id: u32,
+    id: I,
 }
 
-impl Deleted {
+impl<I> Deleted<I> {
     /// The envelope.
-    pub fn new(id: u32) -> Self {
+    pub fn new(id: I) -> Self {
         Deleted { code: OK, deleted: true, id }
     }
 }
 
-impl Reply for Deleted {
+impl<I: Serialize + JsonSchema + Send + 'static> Reply for Deleted<I> {
     fn into_response(self) -> Result<Response<Bytes>, ApiError> {
         json(&self)
     }
@@ -244,6 +334,105 @@ impl<T: Serialize + JsonSchema + Send + 'static> Reply for Done<T> {
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         generator.subschema_for::<Self>()
+    }
+}
+
+/// `{code, recategorize: true}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Recategorized {
+    /// HTTP status.
+    code: u16,
+    /// Always true.
+    recategorize: bool,
+}
+
+impl Recategorized {
+    /// The envelope.
+    pub fn new() -> Self {
+        Recategorized { code: OK, recategorize: true }
+    }
+}
+
+impl Reply for Recategorized {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
+/// `{object, code, reset: true}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Reset {
+    /// Kind of the object.
+    object: &'static str,
+    /// HTTP status.
+    code: u16,
+    /// Always true.
+    reset: bool,
+}
+
+impl Reset {
+    /// The envelope of what was reset.
+    pub fn new(object: &'static str) -> Self {
+        Reset { object, code: OK, reset: true }
+    }
+}
+
+impl Reply for Reset {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        json(&self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<Self>()
+    }
+}
+
+/// Kinds of files that an operation gives.
+pub trait Media: Send + 'static {
+    /// Their media types.
+    const TYPES: &'static [&'static str];
+}
+
+/// A file.
+pub struct Download<M> {
+    octets: Vec<u8>,
+    content_type: &'static str,
+    file_name: Option<String>,
+    kind: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: Media> Download<M> {
+    /// Octets of one of the media types of `M`, to be saved under a name or, without one, shown.
+    pub fn new(octets: Vec<u8>, content_type: &'static str, file_name: Option<String>) -> Self {
+        Download { octets, content_type, file_name, kind: std::marker::PhantomData }
+    }
+}
+
+impl<M: Media> Reply for Download<M> {
+    fn into_response(self) -> Result<Response<Bytes>, ApiError> {
+        let mut response = Response::new(Bytes::from(self.octets));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if let Some(name) = self.file_name {
+            let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
+            let value =
+                HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)?;
+            headers.insert(header::CONTENT_DISPOSITION, value);
+        }
+        // Nothing in a file is run or fetched, whatever it is.
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"),
+        );
+        Ok(response)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "x-content-types": M::TYPES })
     }
 }
 

@@ -1,7 +1,8 @@
 //! From method and path to an operation: a tree of segments.
 //!
 //! Where patterns overlap, a literal segment wins, then a parameter of the segment's own kind
-//! (numbers for `{id}` and whatever ends in `id`, words for the rest), then any other parameter.
+//! (`{uuid}`, `{date}`, numbers for `{id}` and whatever ends in `id`, words for the rest), then any
+//! other parameter, words before numbers.
 //! A pattern that lacks the method gives way to one that has it.
 
 use http::Method;
@@ -45,8 +46,51 @@ pub enum NoRoute {
     Method(Vec<Method>),
 }
 
-fn is_number_parameter(name: &str) -> bool {
-    name.ends_with("id")
+/// What a parameter's name promises, and what a segment looks like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Uuid,
+    Date,
+    Number,
+    Word,
+}
+
+impl Kind {
+    fn of_parameter(name: &str) -> Kind {
+        match name {
+            "uuid" => Kind::Uuid,
+            "date" => Kind::Date,
+            name if name.ends_with("id") => Kind::Number,
+            _ => Kind::Word,
+        }
+    }
+
+    fn of_segment(segment: &str) -> Kind {
+        let hyphens_at = |places: &[usize]| {
+            segment.bytes().enumerate().all(|(at, octet)| match places.contains(&at) {
+                true => octet == b'-',
+                false => octet.is_ascii_hexdigit(),
+            })
+        };
+        match segment.len() {
+            36 if hyphens_at(&[8, 13, 18, 23]) => Kind::Uuid,
+            10 if hyphens_at(&[4, 7]) => Kind::Date,
+            0 => Kind::Word,
+            _ if segment.bytes().all(|octet| octet.is_ascii_digit()) => Kind::Number,
+            _ => Kind::Word,
+        }
+    }
+
+    /// How well a parameter fits a segment; the lowest is tried first.
+    fn rank(self, segment: Kind) -> u8 {
+        if self == segment {
+            0
+        } else if (self == Kind::Number) == (segment == Kind::Number) {
+            1
+        } else {
+            2
+        }
+    }
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -110,10 +154,10 @@ fn walk<'a>(
     if let Some(leaf) = node.literals.get(segment).and_then(|next| walk(next, method, rest, parameters, allowed)) {
         return Some(leaf);
     }
-    let number = !segment.is_empty() && segment.bytes().all(|octet| octet.is_ascii_digit());
-    for own_kind in [true, false] {
+    let kind = Kind::of_segment(segment);
+    for rank in 0..3 {
         for (name, next) in &node.parameters {
-            if (is_number_parameter(name) == number) != own_kind {
+            if Kind::of_parameter(name).rank(kind) != rank {
                 continue;
             }
             parameters.push((name.clone(), segment.clone()));
@@ -130,7 +174,7 @@ fn walk<'a>(
 mod tests {
     use super::*;
 
-    const PATTERNS: [(Method, &str); 12] = [
+    const PATTERNS: [(Method, &str); 14] = [
         (Method::GET, "/users"),
         (Method::GET, "/users/{id}/policies/default"),
         (Method::POST, "/users/{id}/policies/default"),
@@ -143,6 +187,8 @@ mod tests {
         (Method::GET, "/users/{id}/locations/{locationid}/addresses"),
         (Method::GET, "/domains/{action}/{domainid}"),
         (Method::POST, "/whitelist?action=allow"),
+        (Method::GET, "/logs/{uuid}/{date}"),
+        (Method::GET, "/logs/{date}/{filename}"),
     ];
 
     fn find(method: Method, path: &str) -> Result<(&'static str, String), NoRoute> {
@@ -172,6 +218,13 @@ mod tests {
             ),
             ("/users/1/locations/2/addresses", "/users/{id}/locations/{locationid}/addresses", "id=1 locationid=2"),
             ("/domains/allow/x", "/domains/{action}/{domainid}", "action=allow domainid=x"),
+            (
+                "/logs/0130ae8f-3712-4dad-9e1b-f2ad5ebc136c/2025-01-15",
+                "/logs/{uuid}/{date}",
+                "uuid=0130ae8f-3712-4dad-9e1b-f2ad5ebc136c date=2025-01-15",
+            ),
+            ("/logs/2025-01-15/1100.gz", "/logs/{date}/{filename}", "date=2025-01-15 filename=1100.gz"),
+            ("/logs/today/1100.gz", "/logs/{date}/{filename}", "date=today filename=1100.gz"),
         ] {
             assert_eq!(find(Method::GET, path), Ok((pattern, parameters.to_owned())), "{path}");
         }

@@ -275,6 +275,30 @@ impl Scope for OfCustomer {
     }
 }
 
+/// The customer that `{uuid}` of the path names.
+pub struct OfUuid {
+    /// Its row when the call came.
+    pub customer: Row<Customer>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct PathUuid {
+    uuid: AccountRef,
+}
+
+impl Scope for OfUuid {
+    fn enter(store: &Store, caller: Option<&Caller>, fields: &Value) -> Result<Entered<Self>, ApiError> {
+        let (reach, actor) = reach(store, caller)?;
+        let customer = customer_of(store, &reach, PathUuid::read(fields)?.uuid)?;
+        let view = View::new(store.clone(), Account::Customer(customer.value.id));
+        Ok(Entered { scope: OfUuid { customer }, view, reach, actor })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        vec![Parameter::account("uuid", true, "The customer, by UUID or id.")]
+    }
+}
+
 /// The MSP that `{id}` of the path names.
 pub struct OfMsp {
     /// Its row when the call came.
@@ -323,6 +347,49 @@ impl Scope for OfAccount {
             Parameter::account("user_id", false, "Scope to this customer, by id or UUID."),
             Parameter::account("msp_id", false, "Scope to this MSP, by id or UUID."),
         ]
+    }
+}
+
+/// The MSP that `msp_id` names; without it the caller's own level.
+pub struct OfProvider {
+    /// Whether an MSP was named.
+    pub named: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct QueryMsp {
+    #[serde(default)]
+    msp_id: Option<AccountRef>,
+}
+
+impl Scope for OfProvider {
+    fn enter(store: &Store, caller: Option<&Caller>, fields: &Value) -> Result<Entered<Self>, ApiError> {
+        let (reach, actor) = reach(store, caller)?;
+        let msp = QueryMsp::read(fields)?.msp_id;
+        let account = match msp {
+            Some(msp) => Account::Msp(msp_of(store, &reach, msp)?.value.id),
+            None => reach.account(),
+        };
+        let scope = OfProvider { named: msp.is_some() };
+        Ok(Entered { scope, view: View::new(store.clone(), account), reach, actor })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        vec![Parameter::account("msp_id", false, "The settings of this MSP, by id or UUID.")]
+    }
+}
+
+/// What the system shows everybody, without credentials. Its handlers see all rows and choose with care.
+pub struct Shown;
+
+impl Scope for Shown {
+    fn enter(store: &Store, _: Option<&Caller>, _: &Value) -> Result<Entered<Self>, ApiError> {
+        let view = View::new(store.clone(), Account::System);
+        Ok(Entered { scope: Shown, reach: view.clone(), view, actor: Actor::Anonymous })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        vec![]
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{
     body::Incoming,
     call::{Arrival, Shared},
+    docs,
     error::ApiError,
     fields::{self, Content},
     groups,
@@ -11,6 +12,8 @@ use super::{
     limit::{Limit, Rate},
     openapi,
     operation::Operation,
+    permissions::{of_role, permission_of},
+    replay::{self, Pending, Replays, Turn},
     reply::revision_of_tag,
     router::{NoRoute, Router},
     services::Services,
@@ -18,13 +21,14 @@ use super::{
 use crate::{
     auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, Ways, form},
     category::Catalogue,
-    model::{Level, Timestamp},
+    model::{Level, Role, Timestamp},
     policy::Presets,
     store::Store,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use hyper::body::Body;
+use serde_json::{Map, Value};
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -88,9 +92,13 @@ struct Inner {
     authenticator: Authenticator,
     operations: Vec<Operation>,
     router: Router,
+    /// Names of the fields of each operation.
+    known_fields: Vec<Vec<String>>,
+    replays: Arc<Replays>,
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
     openapi: Bytes,
+    docs: Bytes,
     options: Options,
     clock: fn() -> Timestamp,
 }
@@ -119,8 +127,12 @@ impl Api {
                 }
             }
         }
+        let built_in =
+            [Role::System, Role::Sales, Role::Msp, Role::Customer].map(|role| (role, of_role(&operations, role)));
+        let document = openapi::document(&operations);
         Api(Arc::new(Inner {
-            openapi: Bytes::from(openapi::document(&operations).to_string()),
+            docs: docs::page(&document).unwrap_or_default(),
+            openapi: Bytes::from(document.to_string()),
             authenticator: Authenticator::new(store.clone(), services.signing_key.clone()),
             shared: Arc::new(Shared {
                 ways: Ways::new(store.clone(), services.signing_key.clone(), services.sign_ins.clone()),
@@ -128,10 +140,14 @@ impl Api {
                 store,
                 services,
                 presets,
+                built_in,
                 copy_settings: options.copy_settings,
                 address_turn: tokio::sync::Mutex::default(),
                 retry_turn: tokio::sync::Mutex::default(),
+                effect_turn: tokio::sync::Mutex::default(),
             }),
+            known_fields: openapi::field_names(&operations),
+            replays: Arc::default(),
             operations,
             router,
             by_key: Limit::new(options.key_rate),
@@ -228,6 +244,9 @@ impl Api {
         if *path == ["openapi.json"] && reading {
             return Ok(page("application/json", self.openapi()));
         }
+        if *path == ["docs"] && reading {
+            return Ok(docs::response(inner.docs.clone()));
+        }
 
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
         let route = match inner.router.find(method, path) {
@@ -250,30 +269,141 @@ impl Api {
         } else {
             let caller = self.authenticate(head, connection, read.as_deref(), now)?;
             inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
-            if !operation.admits(caller.role) {
-                return Err(ApiError::forbidden("Your role does not allow this operation"));
-            }
-            if caller.reads_only && !operation.reads() {
-                return Err(ApiError::forbidden("This token may only read"));
-            }
+            check_rights(&caller, operation)?;
             Some(caller)
         };
         let octets = match read {
             Some(octets) => octets,
             None => body.read(octets_max).await?,
         };
+        let replay = match (&caller, replay::key_of(&head.headers)?) {
+            (Some(caller), Some(key)) if head.method == Method::POST => {
+                let fingerprint = replay::fingerprint("POST", &head.uri.to_string(), &octets);
+                match inner.replays.begin(caller.admin, key, fingerprint, now)? {
+                    Turn::Again(answer) => return Ok(*answer),
+                    Turn::First(pending) => Some(pending),
+                }
+            }
+            _ => None,
+        };
         let query = fields::of_form(head.uri.query().unwrap_or_default().as_bytes())?;
-        let fields = fields::merge(fields::of_body(&content, octets).await?, query, route.parameters);
+        let of_body = fields::of_body(&content, octets).await?;
+        let strict = prefers_strict(&head.headers);
+        if strict {
+            fields::refuse_unknown(&of_body, &inner.known_fields[route.operation])?;
+        }
+        let fields = fields::merge(of_body, query, route.parameters);
         let arrival = Arrival {
+            api: self.clone(),
             shared: inner.shared.clone(),
             operation: operation.id,
             caller,
             head: Head::new(connection.tls, authority(head), head.headers.clone()),
             address,
+            origin: origin(head, connection),
             now,
             if_match: if_match(&head.headers)?,
         };
-        run(operation, arrival, fields).await
+        let mut answer = match run(operation, arrival.clone(), fields.clone(), replay).await {
+            Err(error) if is_late(error.status()) => Err(self.with_current(error, arrival, path, fields).await),
+            answer => answer,
+        }?;
+        if strict {
+            answer.headers_mut().insert("preference-applied", HeaderValue::from_static("handling=strict"));
+        }
+        Ok(answer)
+    }
+
+    /// Tells a caller that was too late the object as it is now, if the caller may see it.
+    async fn with_current(
+        &self,
+        error: ApiError,
+        arrival: Arrival,
+        path: &[String],
+        fields: serde_json::Value,
+    ) -> ApiError {
+        let inner = &*self.0;
+        let Ok(route) = inner.router.find(&Method::GET, path) else { return error };
+        let operation = &inner.operations[route.operation];
+        if !arrival.caller.as_ref().is_some_and(|caller| check_rights(caller, operation).is_ok()) {
+            return error;
+        }
+        let arrival = Arrival { operation: operation.id, if_match: None, ..arrival };
+        let current = run(operation, arrival, fields, None).await.ok();
+        let current = current.and_then(|answer| serde_json::from_slice(answer.body()).ok());
+        // A list is not the object in question.
+        match current.filter(|current: &serde_json::Value| current["object"] != "list") {
+            Some(current) => error.with_current(current),
+            None => error,
+        }
+    }
+
+    /// Answers one request of a batch. Rate, role and reach are those of the batch's caller.
+    pub(super) async fn answer_within(
+        &self,
+        within: Within,
+        method: Method,
+        target: &str,
+        parameters: Map<String, Value>,
+    ) -> Response<Bytes> {
+        let mut operation = None;
+        let outcome = self.route_within(within, method, target, parameters, &mut operation).await;
+        let response = outcome.unwrap_or_else(|error| {
+            if let Some(cause) = error.cause() {
+                tracing::error!(operation, cause, "the operation failed within a batch: {}", error.message());
+            }
+            error.into_response()
+        });
+        let (operation, status) = (operation.unwrap_or("none"), status_label(response.status().as_u16()));
+        metrics::counter!("weir_api_requests_total", "operation" => operation, "status" => status).increment(1);
+        response
+    }
+
+    async fn route_within(
+        &self,
+        within: Within,
+        method: Method,
+        target: &str,
+        parameters: Map<String, Value>,
+        called: &mut Option<&'static str>,
+    ) -> Result<Response<Bytes>, ApiError> {
+        let inner = &*self.0;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let path = segments(path)?;
+        let path = path.strip_prefix(&[BASE.to_owned()]).unwrap_or(&path);
+        let route = match inner.router.find(&method, path) {
+            Ok(route) => route,
+            Err(NoRoute::Path) => return Err(ApiError::not_found("operation")),
+            Err(NoRoute::Method(methods)) => return not_this_method(&method, methods),
+        };
+        let operation = &inner.operations[route.operation];
+        *called = Some(operation.id);
+        if operation.id == groups::BATCH {
+            return Err(ApiError::bad_request("A batch cannot stand within a batch"));
+        }
+        let caller = within.caller.filter(|_| !operation.is_public());
+        if !operation.is_public() {
+            let caller = caller.ok_or_else(|| ApiError::internal("a batch has no caller"))?;
+            inner.by_key.check(&caller.credential).map_err(ApiError::too_many_requests)?;
+            check_rights(&caller, operation)?;
+        }
+        let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
+        if serde_json::to_vec(&parameters).map_err(ApiError::internal)?.len() > octets_max {
+            return Err(ApiError::too_large(octets_max));
+        }
+        let fields = fields::merge(parameters, fields::of_form(query.as_bytes())?, route.parameters);
+        let arrival = Arrival {
+            api: self.clone(),
+            shared: inner.shared.clone(),
+            operation: operation.id,
+            caller,
+            head: within.head,
+            address: within.address,
+            origin: within.origin,
+            now: within.now,
+            if_match: None,
+        };
+        run(operation, arrival, fields, None).await
     }
 
     fn authenticate(
@@ -308,15 +438,72 @@ fn authority(head: &request::Parts) -> &str {
     head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default()
 }
 
+/// Fails with 403 where a caller may not call an operation at all, whoever's rows it is about.
+fn check_rights(caller: &Caller, operation: &Operation) -> Result<(), ApiError> {
+    if !operation.admits(caller.role) {
+        return Err(ApiError::forbidden("Your role does not allow this operation"));
+    }
+    if let Some(permission) = permission_of(operation).filter(|wanted| !caller.permissions.has(*wanted)) {
+        return Err(ApiError::forbidden(format!("Your role lacks {permission}")));
+    }
+    if caller.reads_only && !operation.reads() {
+        return Err(ApiError::forbidden("This token may only read"));
+    }
+    Ok(())
+}
+
+/// What the requests of a batch have in common with it.
+pub(super) struct Within {
+    pub(super) caller: Option<Caller>,
+    pub(super) address: IpAddr,
+    pub(super) head: Head,
+    pub(super) origin: String,
+    pub(super) now: Timestamp,
+}
+
+/// Scheme, host and port that the caller spoke to; empty where it told none, or none that is fit for an
+/// address.
+fn origin(head: &request::Parts, connection: Connection) -> String {
+    let host = || head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default();
+    let authority = authority.parse::<http::uri::Authority>().ok().filter(|one| !one.as_str().contains('@'));
+    let scheme = if connection.tls { "https" } else { "http" };
+    authority.map_or_else(String::new, |authority| format!("{scheme}://{authority}"))
+}
+
 /// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a
 /// fault in it is an answer and no more.
-async fn run(operation: &Operation, arrival: Arrival, fields: serde_json::Value) -> Result<Response<Bytes>, ApiError> {
-    let task = tokio::spawn(operation.handler.run(arrival, fields));
+async fn run(
+    operation: &Operation,
+    arrival: Arrival,
+    fields: serde_json::Value,
+    replay: Option<Pending>,
+) -> Result<Response<Bytes>, ApiError> {
+    let work = operation.handler.run(arrival, fields);
+    let task = tokio::spawn(async move {
+        let answer = work.await;
+        if let Some(replay) = replay {
+            replay.done(&answer);
+        }
+        answer
+    });
     match tokio::time::timeout(OPERATION_PATIENCE, task).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(ApiError::internal(format!("the operation stopped: {error}"))),
         Err(_) => Err(ApiError::unavailable("This takes too long; it may still go on", "timed out")),
     }
+}
+
+/// Whether a refusal means that somebody else was faster.
+fn is_late(status: StatusCode) -> bool {
+    matches!(status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED)
+}
+
+/// Whether a request asks that nothing in it is ignored (RFC 7240).
+fn prefers_strict(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = preferences.flat_map(|value| value.split([',', ';']));
+    preferences.any(|preference| preference.trim().eq_ignore_ascii_case("handling=strict"))
 }
 
 /// The decoded segments of a path, empty ones left out.

@@ -1,9 +1,12 @@
 //! What handlers reach beside the store.
 
-use super::filtering::Filtering;
+use super::{embed::EmbedTokens, filtering::Filtering};
 use crate::{
-    auth::{SignInHook, SigningKey},
+    auth::{LicenceKey, SignInHook, SigningKey},
+    certs::CertStore,
     mail::Mailer,
+    resolve::Resolver,
+    stats::Stats,
     telemetry::Metrics,
 };
 use std::sync::Arc;
@@ -21,4 +24,14 @@ pub struct Services {
     pub signing_key: Arc<SigningKey>,
     /// Is told of every attempt to sign in.
     pub sign_ins: SignInHook,
+    /// The API's own certificate; none where it is served without TLS.
+    pub certificates: Option<CertStore>,
+    /// The resolver, whose upstreams an administrator may choose.
+    pub resolver: Resolver,
+    /// What licence files are checked with; without it none is taken.
+    pub licence_key: Option<LicenceKey>,
+    /// Where tokens for embedded reports come from.
+    pub embed: EmbedTokens,
+    /// What the query log knows; empty where there is none.
+    pub stats: Stats,
 }

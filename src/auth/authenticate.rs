@@ -10,7 +10,7 @@ use super::{
     ways::is_suspended,
 };
 use crate::{
-    model::{Admin, AdminId, ApiToken, Session, SignatureKeys, Timestamp, TokenScope},
+    model::{Admin, AdminId, ApiToken, CustomRole, Permissions, Session, SignatureKeys, Timestamp, TokenScope},
     store::{Store, Unique},
 };
 use std::sync::Arc;
@@ -113,12 +113,22 @@ impl Authenticator {
     }
 
     fn caller(&self, admin: AdminId, credential: Credential) -> Result<Caller, Refusal> {
-        let Admin { id, role, account, .. } = self.store.find::<Admin>(admin.0).ok_or(Refusal::Unknown)?.value;
-        Ok(Caller { admin: id, role, account, credential, reads_only: false })
+        let admin = self.store.find::<Admin>(admin.0).ok_or(Refusal::Unknown)?.value;
+        let Admin { id, role, account, .. } = admin;
+        let permissions = permissions_of(&self.store, &admin);
+        Ok(Caller { admin: id, role, account, permissions, credential, reads_only: false })
     }
 
     fn not_suspended(&self, caller: &Caller) -> Result<(), Refusal> {
         if is_suspended(&self.store, caller.account) { Err(Refusal::Suspended) } else { Ok(()) }
+    }
+}
+
+/// What an administrator may do of what its role allows. A role that is gone allows nothing.
+pub fn permissions_of(store: &Store, admin: &Admin) -> Permissions {
+    match admin.custom_role {
+        None => Permissions::ALL,
+        Some(id) => store.find::<CustomRole>(id.0).map_or(Permissions::NONE, |row| row.value.permissions),
     }
 }
 

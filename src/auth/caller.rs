@@ -1,6 +1,6 @@
 //! Who a request comes from, once that is certain.
 
-use crate::model::{Account, AdminId, CredentialId, Role};
+use crate::model::{Account, AdminId, CredentialId, Permissions, Role};
 
 /// A signed-in administrator, by one of its credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Caller {
     pub role: Role,
     /// For which account: the top of what it reaches.
     pub account: Account,
+    /// What of its role it may do.
+    pub permissions: Permissions,
     /// The key it used; what its rate is counted by.
     pub credential: Credential,
     /// Whether that key is good for operations that read only.

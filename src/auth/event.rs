@@ -18,6 +18,19 @@ pub enum Way {
     PasswordReset,
 }
 
+impl Way {
+    /// Its label in the audit trail.
+    pub fn label(self) -> &'static str {
+        match self {
+            Way::Basic => "basic",
+            Way::Page => "page",
+            Way::Refresh => "refresh",
+            Way::PasswordChange => "password_change",
+            Way::PasswordReset => "password_reset",
+        }
+    }
+}
+
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -94,6 +94,7 @@ pub fn first_start(store: &Store, data_dir: &Path, email: &str, now: Timestamp) 
         full_name: "System administrator".to_owned(),
         description: String::new(),
         password_hash: secret::hash_password_blocking(&password)?,
+        custom_role: None,
         main: true,
         created: now,
     };

@@ -11,7 +11,7 @@
 //! signatures are judged), `ways` (passwords, and who is told of an attempt), `lockout`,
 //! `second_factor`, `client` and `codes` (who may ask for tokens), `sessions`, `access_token`, `reset`
 //! (forgotten passwords), `secret`, `keys` and `private_file` (how secrets are made and kept),
-//! `first_start`.
+//! `first_start`, `licence` (signed files).
 
 mod access_token;
 mod authenticate;
@@ -22,6 +22,7 @@ mod event;
 mod first_start;
 pub mod form;
 pub mod keys;
+pub(crate) mod licence;
 mod lockout;
 mod nonce;
 mod oauth1;
@@ -30,15 +31,17 @@ mod reset;
 mod second_factor;
 mod secret;
 mod sessions;
+mod trail;
 mod ways;
 
 pub use access_token::{ACCESS_TOKEN_S, Claims, SIGNING_KEY_FILE, SigningKey, SigningKeyError};
-pub use authenticate::{Authenticator, Refusal};
+pub use authenticate::{Authenticator, Refusal, permissions_of};
 pub use caller::{Caller, Credential};
 pub use client::{Client, Origin, is_own_callback, may_redirect_to};
 pub use codes::{CODE_S, Grant};
 pub use event::{Outcome, SignInEvent, SignInHook, Way};
 pub use first_start::{CLI_TOKEN_FILE, CREDENTIALS_FILE, FirstStart, FirstStartError, first_start};
+pub use licence::{LicenceError, LicenceKey, LicenceKeyError};
 pub use nonce::{NONCES_PER_KEY_MAX, Nonces, Verdict, WINDOW_S};
 pub use oauth1::{Claim, ClientKeys, Fault, SignatureMethod, SignedRequest, sign};
 pub use reset::{RESET_S, ResetMail};
@@ -49,4 +52,5 @@ pub use secret::{
     PASSWORD_OCTETS_MAX, SecretError, digest, hash_password, hash_password_blocking, random_hex, verify_password,
 };
 pub use sessions::{Asking, NoTokens, REFRESH_TOKEN_S, TokenPair, challenge_of};
+pub use trail::sign_in_trail;
 pub use ways::{Denied, Knock, Ways, end_sessions};

@@ -125,6 +125,7 @@ mod tests {
 
     fn admin() -> Admin {
         Admin {
+            custom_role: None,
             id: AdminId(7),
             account: Account::System,
             role: Role::System,

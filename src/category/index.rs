@@ -136,6 +136,17 @@ impl Index {
         found
     }
 
+    /// The same in two parts: the categories of ancestors of at most `labels` labels, and of longer
+    /// names.
+    pub fn categories_around(&self, name: Name<'_>, labels: usize) -> (CategorySet, CategorySet) {
+        let (mut above, mut below) = (CategorySet::EMPTY, CategorySet::EMPTY);
+        self.0.probe(name, |at, set| {
+            let part = if usize::from(at) <= labels { &mut above } else { &mut below };
+            *part = part.union(set);
+        });
+        (above, below)
+    }
+
     /// The stored names that say something about this one, with their categories, shortest first.
     pub fn explain(&self, name: Name<'_>) -> Vec<(DomainName, CategorySet)> {
         let mut found = Vec::new();

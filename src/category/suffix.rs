@@ -5,7 +5,7 @@ use psl::Psl as _;
 
 /// Whether the name is a public suffix of the ICANN or private section (`com`, `co.uk`, `github.io`), a
 /// top-level domain nobody has listed, or the root.
-pub(super) fn is_public_suffix(name: Name<'_>) -> bool {
+pub fn is_public_suffix(name: Name<'_>) -> bool {
     let mut labels = [&[][..]; LABELS_MAX];
     let mut count = 0;
     for label in name.labels() {

@@ -56,9 +56,17 @@ pub enum CertError {
         /// The key's file.
         key: PathBuf,
     },
-    /// A self-signed certificate cannot be made.
-    #[error("cannot make a self-signed certificate")]
+    /// A certificate cannot be made.
+    #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
+    /// The key of a stored certificate cannot be used.
+    #[error("the key of the stored certificate {serial} cannot be used: {reason}")]
+    Stored {
+        /// Its serial number.
+        serial: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A certificate with its chain and key.

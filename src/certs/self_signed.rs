@@ -17,7 +17,7 @@ use std::{
 pub const CERTIFICATE_FILE: &str = "self-signed.crt.pem";
 const KEY_FILE: &str = "self-signed.key.pem";
 /// Days a certificate is valid: the longest that clients take (398 by the CA/Browser Forum's rule).
-const VALID_DAYS: i64 = 397;
+pub(super) const VALID_DAYS: i64 = 397;
 /// Seconds before its end from which a certificate is replaced.
 const RENEW_BEFORE_S: i64 = 30 * 86_400;
 
@@ -47,10 +47,11 @@ fn make(dir: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<(), Cert
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let today = day(now);
-    let midnight = |day: Date| rcgen::date_time_ymd(i32::from(day.year()), day.month() as u8, day.day() as u8);
     // From yesterday on, for clients whose clocks are behind.
-    params.not_before = midnight(today.saturating_sub(1.day()));
-    params.not_after = midnight(today.saturating_add(VALID_DAYS.days()));
+    let (year, month, day) = ymd(today.saturating_sub(1.day()));
+    params.not_before = rcgen::date_time_ymd(year, month, day);
+    let (year, month, day) = ymd(today.saturating_add(VALID_DAYS.days()));
+    params.not_after = rcgen::date_time_ymd(year, month, day);
     let certificate = params.self_signed(&key)?;
     let failed = |source| CertError::Write { path: dir.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
@@ -60,7 +61,7 @@ fn make(dir: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<(), Cert
 }
 
 /// Names the certificate is for: the configured ones, the machine's own, and those of loopback.
-fn all_names(configured: &[String], host_name: Option<&str>) -> BTreeSet<String> {
+pub(super) fn all_names(configured: &[String], host_name: Option<&str>) -> BTreeSet<String> {
     ["localhost", "127.0.0.1", "::1"]
         .into_iter()
         .chain(host_name)
@@ -81,18 +82,23 @@ fn covers(loaded: &Loaded, names: &BTreeSet<String>) -> bool {
 }
 
 /// The machine's name, if it is one that a certificate can carry.
-fn host_name() -> Option<String> {
+pub(super) fn host_name() -> Option<String> {
     let text = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| fs::read_to_string("/etc/hostname")).ok()?;
     let name = DomainName::from_text(&text).ok()?.to_string();
     ServerName::try_from(name.as_str()).is_ok().then_some(name)
 }
 
-fn day(now: Timestamp) -> Date {
+pub(super) fn day(now: Timestamp) -> Date {
     let now = jiff::Timestamp::from_second(now.0).unwrap_or_default();
     now.to_zoned(TimeZone::UTC).date()
 }
 
-fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
+/// A day as certificates take it.
+pub(super) fn ymd(day: Date) -> (i32, u8, u8) {
+    (i32::from(day.year()), day.month() as u8, day.day() as u8)
+}
+
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
     let failed = |source| CertError::Write { path: path.to_owned(), source };
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);

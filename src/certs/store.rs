@@ -1,21 +1,28 @@
 //! The certificate in force.
 
 use super::{
+    authority::{active, sign_for},
     pem::{CertError, Loaded, load},
     self_signed,
 };
 use crate::{
     config::{ApiTls, Config},
     model::Timestamp,
+    store::Store,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
+
+/// The file in the folder of certificates with the chain that the active authority signed, for the
+/// command line to know the daemon by.
+pub const ACTIVE_FILE: &str = "active.crt.pem";
 
 /// Where a certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +73,10 @@ pub struct CertStore(Arc<Inner>);
 struct Inner {
     source: CertSource,
     current: ArcSwap<CertifiedKey>,
+    /// Signed by the active authority; it goes first.
+    signed: ArcSwapOption<CertifiedKey>,
+    /// Held from reading the active row to showing its certificate.
+    turn: Mutex<()>,
 }
 
 impl CertStore {
@@ -73,7 +84,46 @@ impl CertStore {
     /// of one that has expired or soon will.
     pub fn open(source: CertSource) -> Result<CertStore, CertError> {
         let loaded = load_and_warn(&source)?;
-        Ok(CertStore(Arc::new(Inner { source, current: ArcSwap::from(loaded.certified) })))
+        Ok(CertStore(Arc::new(Inner {
+            source,
+            current: ArcSwap::from(loaded.certified),
+            signed: ArcSwapOption::empty(),
+            turn: Mutex::default(),
+        })))
+    }
+
+    /// Shows a certificate signed by the store's active authority from the next connection on, or the
+    /// source's own where there is no active one or it has expired. Where the source is files, they
+    /// stay. After an error everything is as before. Blocks for a file.
+    pub fn follow(&self, store: &Store, now: Timestamp) -> Result<(), CertError> {
+        let CertSource::SelfSigned { dir, names } = &self.0.source else { return Ok(()) };
+        let _turn = self.0.turn.lock();
+        let file = dir.join(ACTIVE_FILE);
+        match active(store) {
+            Some(row) if row.value.expires > now => {
+                let names = self_signed::all_names(names, self_signed::host_name().as_deref());
+                let (signed, chain_pem) = sign_for(store, &row.value, &names, now)?;
+                // Only the command line misses the file.
+                if let Err(error) = self_signed::write_private(&file, &chain_pem) {
+                    tracing::warn!(%error, "the command line will not know the daemon by its active certificate");
+                }
+                self.0.signed.store(Some(signed));
+            }
+            other => {
+                if let Some(row) = other {
+                    tracing::warn!(serial = row.value.serial, "the active certificate has expired and is not shown");
+                }
+                self.0.signed.store(None);
+                // A file that stays names a certificate that nobody is shown.
+                let _ = fs::remove_file(&file);
+            }
+        }
+        Ok(())
+    }
+
+    /// The chain that the next connection is shown, the node's certificate first.
+    pub fn shown(&self) -> Arc<CertifiedKey> {
+        self.0.signed.load_full().unwrap_or_else(|| self.0.current.load_full())
     }
 
     /// Loads the certificate again; new connections get it, open ones stay. After an error the one
@@ -99,7 +149,7 @@ impl CertStore {
 
 impl ResolvesServerCert for CertStore {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.current.load_full())
+        Some(self.shown())
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Command {
     /// Save everything a node knows, or bring it back
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Check the audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the version
     Version,
 }
@@ -136,6 +139,18 @@ pub enum BackupCommand {
     },
 }
 
+/// Work on the audit trail.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no entry of the trail was changed, taken out or put in afterwards
+    #[command(after_help = EXIT_CODES)]
+    Verify {
+        /// Which node
+        #[command(flatten)]
+        node: ServeArguments,
+    },
+}
+
 fn parse_name(text: &str) -> Result<DomainName, String> {
     DomainName::from_text(text).map_err(|error| error.to_string())
 }
@@ -177,6 +192,8 @@ mod tests {
             "weir backup export backup.weir",
             "weir backup import backup.weir --config weir.toml",
             "weir backup import --replace backup.weir",
+            "weir audit verify",
+            "weir audit verify --data weir-data",
             "weir version",
         ] {
             assert!(parse(line).is_ok(), "{line}");
@@ -199,6 +216,7 @@ mod tests {
             "weir explain --client ::1 a..b",
             "weir explain --client ::1 www.example.com NONSENSE",
             "weir backup export",
+            "weir audit",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

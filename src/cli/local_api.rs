@@ -4,7 +4,7 @@
 //! with the file the daemon has it from.
 
 use crate::{
-    certs::{CertSource, SELF_SIGNED_CERTIFICATE_FILE},
+    certs::{ACTIVE_FILE, CertSource, SELF_SIGNED_CERTIFICATE_FILE},
     config::Config,
 };
 use rustls::{
@@ -94,8 +94,13 @@ fn tls(source: &CertSource) -> Result<ClientConfig, LocalApiError> {
         CertSource::Files { certificate, .. } => certificate.clone(),
     };
     let pem = fs::read(&path).map_err(|source| LocalApiError::File { path: path.clone(), source })?;
-    let expected =
-        CertificateDer::from_pem_slice(&pem).map_err(|source| LocalApiError::Certificate { path, source })?;
+    let own = CertificateDer::from_pem_slice(&pem).map_err(|source| LocalApiError::Certificate { path, source })?;
+    let mut expected = vec![own];
+    if let CertSource::SelfSigned { dir, .. } = source {
+        // There only while an administrator's certificate is active.
+        let signed = fs::read(dir.join(ACTIVE_FILE)).unwrap_or_default();
+        expected.extend(CertificateDer::from_pem_slice(&signed));
+    }
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(SameCertificate { expected, provider: provider.clone() });
     Ok(ClientConfig::builder_with_provider(provider)
@@ -106,10 +111,10 @@ fn tls(source: &CertSource) -> Result<ClientConfig, LocalApiError> {
         .with_no_client_auth())
 }
 
-/// Trusts one certificate, whatever names it is for.
+/// Trusts certificates of this node, whatever names they are for.
 #[derive(Debug)]
 struct SameCertificate {
-    expected: CertificateDer<'static>,
+    expected: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -122,7 +127,7 @@ impl ServerCertVerifier for SameCertificate {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.expected {
+        if self.expected.contains(end_entity) {
             return Ok(ServerCertVerified::assertion());
         }
         let reason = "the daemon shows another certificate than the one in its file; was it reloaded?";

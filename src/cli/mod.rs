@@ -5,16 +5,19 @@
 //! output, everything else to standard error.
 //!
 //! Read `arguments` (what can be asked), then the commands: `check`, `category`, `explain`
-//! (which asks the running daemon through `local_api`), `backup`.
+//! (which asks the running daemon through `local_api`), `backup`, `audit`.
 
 mod arguments;
+mod audit;
 mod backup;
 mod category;
 mod check;
 mod explain;
 mod local_api;
 
-pub use arguments::{Arguments, BackupCommand, CategoryCommand, Command, ExplainArguments, ServeArguments};
+pub use arguments::{
+    Arguments, AuditCommand, BackupCommand, CategoryCommand, Command, ExplainArguments, ServeArguments,
+};
 
 use crate::{
     config::{Config, Faults, LogFormat},
@@ -106,6 +109,7 @@ pub fn run<E: Error + 'static>(arguments: Arguments, serve: impl FnOnce(Config) 
         Command::Category(command) => category::run(command),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Backup(command) => backup::run(command),
+        Command::Audit(command) => audit::run(command),
         Command::Version => {
             show(version());
             ExitCode::SUCCESS

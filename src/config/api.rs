@@ -1,6 +1,6 @@
 //! `[api]`: where the management API listens, and its certificate.
 
-use super::value::{ByteSize, address, path, texts};
+use super::value::{ByteSize, address, between, path, texts};
 use crate::model::DomainName;
 use serde::{Deserialize, Deserializer, de};
 use std::{
@@ -25,6 +25,14 @@ pub struct Api {
     pub names: Vec<String>,
     /// Largest request body, octets or text with a unit, 1 KiB to 1 GiB. Default `"16 MiB"`.
     pub body_max: ByteSize,
+    /// Requests a second of one key or session, 0 to 1,000,000; 0 is no limit. Twice as many may come at once after
+    /// a rest. Default 500.
+    #[serde(deserialize_with = "between::<_, u32, 0, 1_000_000>")]
+    pub key_rate: u32,
+    /// Requests a second of one address (of one /64, for IPv6), 0 to 1,000,000; 0 is no limit. Four times as many may
+    /// come at once after a rest. Loopback is not counted. Default 500.
+    #[serde(deserialize_with = "between::<_, u32, 0, 1_000_000>")]
+    pub address_rate: u32,
 }
 
 impl Default for Api {
@@ -34,6 +42,8 @@ impl Default for Api {
             tls: ApiTls::SelfSigned,
             names: Vec::new(),
             body_max: ByteSize::mib(16),
+            key_rate: 500,
+            address_rate: 500,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! file. `config/example.toml` shows every key with its default.
 //!
 //! The sections, in the order of the file: `dns`, `resolve`, `cache`, `api`, `data` (with
-//! `[category]`), `querylog`, `policy`, `log` (with `[metrics]`). How a file becomes a [`Config`]:
+//! `[category]`), `querylog`, `policy`, `services` (`[license]` and `[powerbi]`), `log` (with `[metrics]`). How a file becomes a [`Config`]:
 //! `document` (positions, environment), `value` (kinds of values), `words` (what a refusal says),
 //! `check` (contradictions), `faults` (how it is shown).
 
@@ -21,6 +21,7 @@ mod log;
 mod policy;
 mod querylog;
 mod resolve;
+mod services;
 mod value;
 mod words;
 
@@ -33,6 +34,7 @@ pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use policy::{Inheritance, Policy};
 pub use querylog::QueryLog;
 pub use resolve::{Resolve, UpstreamCheck, Zone};
+pub use services::{License, PowerBi, PublicKey};
 pub use value::ByteSize;
 
 use document::{Document, PREFIX};
@@ -67,6 +69,10 @@ pub struct Config {
     pub querylog: QueryLog,
     /// What holds for every policy.
     pub policy: Policy,
+    /// The licence.
+    pub license: License,
+    /// Embedded Power BI reports.
+    pub powerbi: PowerBi,
     /// The daemon's own log.
     pub log: Log,
     /// Figures for Prometheus.
@@ -157,6 +163,9 @@ impl Config {
         from(&mut self.data.dir);
         self.category.file.as_mut().map(from);
         self.querylog.dir.as_mut().map(from);
+        if let Some(PublicKey::File(file)) = &mut self.license.public_key {
+            from(file);
+        }
         if let ApiTls::Files { certificate, key } = &mut self.api.tls {
             from(certificate);
             from(key);

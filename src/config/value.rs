@@ -200,7 +200,7 @@ pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ve
 
 const PATH: &str = "the path of a file or folder";
 
-fn parse_path(text: &str) -> Result<PathBuf, String> {
+pub(super) fn parse_path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err(format!("the text is empty; expected {PATH}")) } else { Ok(PathBuf::from(text)) }
 }
 

@@ -3,8 +3,9 @@
 use crate::{
     answer::Plane,
     api::{Explained, Filtering},
-    model::{CategorySet, DomainName},
-    policy::Snapshot,
+    identify::Supposed,
+    model::{Account, CategorySet, CustomerId, DomainName},
+    policy::{Snapshot, Suffixes, categorise},
     publish::Publisher,
     store::Revision,
 };
@@ -26,21 +27,27 @@ impl Filtering for QueryPath {
         self.plane.snapshot()
     }
 
-    fn categories(&self, name: &DomainName) -> CategorySet {
-        self.plane.categories().categories(name.as_name()).set
+    fn categories(&self, account: Account, name: &DomainName) -> CategorySet {
+        let snapshot = self.plane.snapshot();
+        let suffixes = Suffixes::new(name.as_name(), snapshot.key);
+        categorise(&snapshot, account, &suffixes, &*self.plane.categories()).set
     }
 
     fn explain<'a>(
         &'a self,
         address: IpAddr,
+        supposed: Option<Supposed>,
         name: &'a DomainName,
         qtype: u16,
         resolve: bool,
     ) -> BoxFuture<'a, Explained> {
         Box::pin(async move {
-            let explanation = self.plane.explain(address, name, qtype, resolve).await;
+            let explanation = self.plane.explain(address, supposed, name, qtype, resolve).await;
             Explained {
-                customer: self.plane.customer_at(address),
+                customer: match supposed {
+                    None => self.plane.customer_at(address),
+                    Some(_) => explanation.customer.as_ref().map(|customer| CustomerId(customer.id)),
+                },
                 blocked: matches!(explanation.verdict, "blocked" | "refused"),
                 categories: explanation.categories.iter().map(ToString::to_string).collect(),
                 details: serde_json::to_value(&explanation).unwrap_or_default(),

@@ -3,15 +3,15 @@
 use super::DaemonError;
 use crate::{
     answer::{LocalZones, UnknownClients},
+    api::{EmbedTokens, Endpoints},
+    auth::LicenceKey,
     category::Catalogue,
     config::{self, Config},
     listen::{Rate, Settings, TcpSettings},
-    mail::{Mail, MailError, Mailer, Relay},
     model::Level,
     policy::Presets,
     querylog, resolve,
 };
-use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 /// Every how many datagrams over the rate limit one gets an empty truncated reply.
@@ -41,6 +41,25 @@ pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, Daem
         stale_max_s: if config.resolve.serve_stale { config.resolve.stale_max_s } else { 0 },
         ..resolve::Options::default()
     })
+}
+
+/// What licence files are checked with.
+pub(super) fn licence_key(config: &Config) -> Result<Option<LicenceKey>, DaemonError> {
+    let pem = match &config.license.public_key {
+        None => return Ok(None),
+        Some(config::PublicKey::Pem(pem)) => pem.clone(),
+        Some(config::PublicKey::File(file)) => {
+            let failed = |error| DaemonError::Licence(format!("cannot read {}: {error}", file.display()));
+            std::fs::read_to_string(file).map_err(failed)?
+        }
+    };
+    LicenceKey::from_pem(&pem).map(Some).map_err(|error| DaemonError::Licence(error.to_string()))
+}
+
+/// Where tokens for embedded reports come from.
+pub(super) fn embed_tokens(config: &Config) -> Result<EmbedTokens, DaemonError> {
+    let endpoints = Endpoints { login: config.powerbi.login.clone(), api: config.powerbi.api.clone() };
+    Ok(EmbedTokens::new(endpoints, None)?)
 }
 
 /// The zones answered here, without those that have upstreams of their own.
@@ -88,6 +107,14 @@ pub(super) fn querylog_options(config: &Config) -> Option<querylog::Options> {
     config.querylog.enabled.then_some(options)
 }
 
+/// What reads that log.
+pub(super) fn log_reader(config: &Config) -> querylog::LogReader {
+    match querylog_options(config) {
+        Some(options) => querylog::LogReader::new(options.dir),
+        None => querylog::LogReader::disabled(),
+    }
+}
+
 /// UDP threads: as configured, or one a core.
 pub(super) fn udp_threads(config: &Config) -> usize {
     match config.dns.threads {
@@ -100,14 +127,4 @@ pub(super) fn udp_threads(config: &Config) -> usize {
 pub(super) fn presets() -> Presets {
     let catalogue = Catalogue::get();
     Presets { low: catalogue.preset(Level::L), moderate: catalogue.preset(Level::M), high: catalogue.preset(Level::H) }
-}
-
-/// Refuses mail: this build has no way to a relay.
-pub(super) struct NoRelay;
-
-impl Mailer for NoRelay {
-    fn send(&self, relay: Relay, _: Mail) -> BoxFuture<'static, Result<(), MailError>> {
-        let reason = "this build does not speak SMTP".to_owned();
-        Box::pin(async move { Err(MailError::Relay { server: relay.server, reason }) })
-    }
 }

@@ -3,19 +3,21 @@
 use super::{category, filtering::QueryPath, notify, parts};
 use crate::{
     answer::{Parts, Plane},
-    api::{self, Api},
+    api::{self, Api, Rate},
     auth::{self, FirstStart},
     category::Index,
     certs::{CertSource, CertStore},
     config::{ApiTls, Config, Inheritance},
-    jobs,
+    jobs::{self, ReportParts},
     listen::{Bound, Listeners},
-    model::Timestamp,
+    mail::Smtp,
+    model::{Account, DnsSettings, Timestamp},
     policy::NameKey,
     publish::Publisher,
     querylog::QueryLog,
     resolve::{self, Resolver},
     rewrite::BlockPage,
+    stats::Stats,
     store::{self, Store},
     telemetry,
 };
@@ -65,6 +67,12 @@ pub enum DaemonError {
     /// The resolver cannot be built.
     #[error(transparent)]
     Resolver(#[from] resolve::ResolveError),
+    /// The key that licences are checked with cannot be used.
+    #[error("[license] public_key: {0}")]
+    Licence(String),
+    /// The client for embedded reports cannot be built.
+    #[error("[powerbi] cannot be set up: {0}")]
+    Embed(#[from] api::EmbedError),
     /// The API's certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] crate::certs::CertError),
@@ -138,6 +146,9 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let (publisher, publishing) =
         Publisher::start(&store, key, parts::presets()).map_err(io_error("starting the publisher"))?;
     let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
+    if let Some(row) = store.get::<DnsSettings>(Account::System, 1) {
+        resolver.set_upstreams(Some(row.value.resolvers.into_iter().map(resolve::Upstream::Plain).collect()))?;
+    }
     let querylog = match parts::querylog_options(&config) {
         Some(options) => QueryLog::start(options).map_err(io_error("starting the query log"))?,
         None => QueryLog::disabled(),
@@ -161,6 +172,9 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         Some(source) => Some(CertStore::open(source)?),
         None => None,
     };
+    if let Some(certificates) = &certificates {
+        follow(certificates, &store);
+    }
 
     // Everything that decides is in place: now the sockets.
     let (dns, api_listener) = sockets(&config)?;
@@ -172,6 +186,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
     let path = QueryPath { plane: plane.clone(), publisher: publisher.clone() };
+    let stats = Stats::new(parts::log_reader(&config), store.clone(), jiff::tz::TimeZone::system());
     let signing_key = {
         let store = store.clone();
         tokio::task::spawn_blocking(move || auth::SigningKey::open(&store))
@@ -179,18 +194,27 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
             .map_err(io::Error::other)
             .map_err(io_error("opening the key of access tokens"))??
     };
+    let (sign_ins, sign_in_trail) = auth::sign_in_trail(store.clone(), cancel.clone());
+    tasks.spawn(sign_in_trail);
     let services = api::Services {
         filtering: Arc::new(path),
         metrics: metrics.clone(),
-        mail: Arc::new(parts::NoRelay),
+        stats: stats.clone(),
         signing_key: Arc::new(signing_key),
-        sign_ins: Arc::new(|event| tracing::debug!(?event, "somebody tried to sign in")),
+        sign_ins,
+        mail: Arc::new(Smtp::new()),
+        certificates: certificates.clone(),
+        resolver: resolver.clone(),
+        licence_key: parts::licence_key(&config)?,
+        embed: parts::embed_tokens(&config)?,
     };
     let api = Api::new(store.clone(), services, api_options(&config), now);
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
+    let reports = ReportParts { store: store.clone(), stats, mailer: Arc::new(Smtp::new()), clock: now };
+    tasks.spawn(jobs::mail_reports(reports, cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
     tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
 
@@ -198,7 +222,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         .map_err(io_error("writing to standard output"))?;
     notify::ready();
 
-    wait(&config, &categories, certificates.as_ref()).await?;
+    wait(&config, &store, &categories, certificates.as_ref()).await?;
 
     notify::stopping();
     tracing::info!("stopping: queries and requests on their way are still answered");
@@ -270,6 +294,8 @@ fn api_options(config: &Config) -> api::Options {
     api::Options {
         metrics_public: config.metrics.public,
         body_octets_max: usize::try_from(config.api.body_max.0).unwrap_or(usize::MAX),
+        key_rate: Rate { per_second: config.api.key_rate, burst: config.api.key_rate.saturating_mul(2) },
+        address_rate: Rate { per_second: config.api.address_rate, burst: config.api.address_rate.saturating_mul(4) },
         copy_settings: config.policy.inheritance == Inheritance::Copy,
         names: config.api.names.clone(),
         ..api::Options::default()
@@ -309,6 +335,7 @@ fn announce(
 /// Waits for the end; reloads certificate and category file on SIGHUP.
 async fn wait(
     config: &Config,
+    store: &Store,
     categories: &ArcSwap<Index>,
     certificates: Option<&CertStore>,
 ) -> Result<(), DaemonError> {
@@ -327,6 +354,7 @@ async fn wait(
                         Ok(()) => tracing::info!("the certificate was loaded again"),
                         Err(error) => tracing::error!(%error, "the certificate is refused; the one in use stays"),
                     }
+                    follow(certificates, store);
                 }
                 let config = config.clone();
                 if let Ok(Some(index)) = tokio::task::spawn_blocking(move || category::reload(&config)).await {
@@ -336,6 +364,13 @@ async fn wait(
                 notify::ready();
             }
         }
+    }
+}
+
+/// Shows what the active certificate signs; where it cannot, the node's own serves and the log says why.
+fn follow(certificates: &CertStore, store: &Store) {
+    if let Err(error) = certificates.follow(store, now()) {
+        tracing::error!(%error, "the active certificate cannot be shown; the one in use stays");
     }
 }
 

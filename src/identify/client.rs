@@ -14,11 +14,25 @@ pub enum Evidence {
         /// The range.
         range: IpNet,
     },
+    /// None: whoever asks for an explanation names the device or the person.
+    Supposed {
+        /// The address.
+        address: IpAddr,
+    },
     /// No evidence; the listener applies this policy to everybody it does not know.
     UnknownClients {
         /// The address.
         address: IpAddr,
     },
+}
+
+/// Who an explanation supposes to be at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supposed {
+    /// A roaming device, with whoever uses it.
+    Device(DeviceId),
+    /// A person.
+    User(InternalUserId),
 }
 
 /// A client whose customer is known.

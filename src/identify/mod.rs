@@ -9,6 +9,6 @@ mod client;
 mod origin;
 mod prefixes;
 
-pub use client::{Client, Evidence, Identified};
+pub use client::{Client, Evidence, Identified, Supposed};
 pub use origin::{Origin, Transport};
 pub use prefixes::PrefixTable;

@@ -5,10 +5,13 @@
 //! again at its next turn.
 //!
 //! - `export`: every hour the whole store as a file, so that a damaged database costs an hour;
-//! - `image`: now and then all rows as one file, so that a start after a crash takes seconds.
+//! - `image`: now and then all rows as one file, so that a start after a crash takes seconds;
+//! - `reports`: reports that are due, made and mailed.
 
 mod export;
 mod image;
+mod reports;
 
 pub use export::hourly_export;
 pub use image::keep_image;
+pub use reports::{ReportParts, mail_reports};

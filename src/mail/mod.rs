@@ -2,6 +2,19 @@
 //!
 //! A [`Mailer`] hands a [`Mail`] to a relay. Whoever sends does not wait in a request: mail is handed
 //! over on a task of its own, and a failure is logged and counted.
+//!
+//! [`Smtp`] is the mailer of the daemon. Read `relay` (where mail goes), `compose` (a mail as octets),
+//! `bounded` (a connection that gives up), `smtp`.
+
+mod bounded;
+mod compose;
+mod relay;
+mod smtp;
+#[cfg(test)]
+mod tests;
+
+pub use relay::{RelayHost, RelayHostError};
+pub use smtp::Smtp;
 
 use futures_util::future::BoxFuture;
 
@@ -44,6 +57,12 @@ pub enum MailError {
     /// An address or header is no valid one.
     #[error("{0} is no valid mail address")]
     Address(String),
+    /// The mail has no recipient, too many of them, or too many octets.
+    #[error("the mail cannot be sent: {0}")]
+    Mail(&'static str),
+    /// Too many mails wait already.
+    #[error("too many mails wait to be sent")]
+    Busy,
     /// The relay did not take it.
     #[error("the relay {server} did not take the mail: {reason}")]
     Relay {

@@ -1,6 +1,6 @@
 //! Who owns rows and who signs in: the system, MSPs, customers, administrators and their keys.
 
-use super::{AdminId, CredentialId, CustomerId, MspId, Timestamp};
+use super::{AdminId, CredentialId, CustomerId, MspId, RoleId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -107,6 +107,8 @@ pub struct Admin {
     pub description: String,
     /// Argon2id in PHC form.
     pub password_hash: String,
+    /// Narrows what the role allows; `None` is all of it.
+    pub custom_role: Option<RoleId>,
     /// The account's main administrator goes with the account; aliases come and go.
     pub main: bool,
     /// When it was made.

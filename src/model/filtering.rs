@@ -85,8 +85,6 @@ pub struct DeviceException {
     pub name: String,
     /// Free text, at most 2,000 characters.
     pub description: String,
-    /// Newly enrolled devices get it.
-    pub is_default: bool,
     /// When it was made.
     pub created: Timestamp,
     /// Last change.
@@ -120,10 +118,26 @@ pub struct DeviceExceptionRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DeviceExceptionKind {
     /// The agent stays out of it (type 1).
-    BypassAgent,
+    BypassAgent {
+        /// A resolver that was given all the same. It is not asked; it is kept for when the type changes.
+        resolver: Option<IpAddr>,
+    },
     /// This resolver is asked instead (type 2).
     Resolver(IpAddr),
 }
+
+impl DeviceExceptionKind {
+    /// The resolver that was given, asked or not.
+    pub fn resolver(self) -> Option<IpAddr> {
+        match self {
+            DeviceExceptionKind::BypassAgent { resolver } => resolver,
+            DeviceExceptionKind::Resolver(resolver) => Some(resolver),
+        }
+    }
+}
+
+/// The configuration of devices whose customer has no template: a JSON document.
+pub const DEVICE_CONFIGURATION: &str = r#"{"filter":[]}"#;
 
 /// What newly enrolled devices of a customer get, and the configuration all of them inherit.
 /// At most one a customer.
@@ -135,7 +149,7 @@ pub struct DeviceDefaults {
     pub policy: Option<PolicyId>,
     /// The exception of new devices.
     pub exception: Option<DeviceExceptionId>,
-    /// The template, a JSON document; `None` is the built-in one.
+    /// The template, a JSON document; `None` is [`DEVICE_CONFIGURATION`].
     pub configuration: Option<String>,
 }
 

@@ -67,4 +67,6 @@ ids! {
     RecategorisationId
     /// A stored TLS certificate.
     CertificateId
+    /// A role of an account's own making.
+    RoleId
 }

@@ -2,7 +2,7 @@
 //! and the settings, pages and reports around them.
 //!
 //! Values only: no I/O, no clock, no configuration. Every other room imports this one and this one
-//! imports none. Read `ids`, `name`, `category`, then `account`, `session`, `policy`, `list`,
+//! imports none. Read `ids`, `name`, `category`, then `account`, `role`, `session`, `policy`, `list`,
 //! `location`, `directory`, `filtering`, `branding`, `reporting`, `settings`.
 
 mod account;
@@ -16,6 +16,7 @@ mod location;
 mod name;
 mod policy;
 mod reporting;
+mod role;
 mod session;
 mod settings;
 mod time;
@@ -31,6 +32,7 @@ pub use location::*;
 pub use name::*;
 pub use policy::*;
 pub use reporting::*;
+pub use role::*;
 pub use session::*;
 pub use settings::*;
 pub use time::*;

@@ -3,7 +3,7 @@
 
 use super::{Account, CertificateId, SealedSecret, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 /// How mail and notifications go out. At most one an account (system and MSPs); without one, that
 /// of the system.
@@ -23,7 +23,7 @@ pub struct MailServer {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DnsSettings {
     /// Asked in this order, at most three.
-    pub resolvers: Vec<IpAddr>,
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// The licence as it was imported. One, the system's. Informative: nothing stops working without.
@@ -59,23 +59,41 @@ pub struct Licence {
     pub issued: Timestamp,
     /// Until when updates are covered; `None` means for ever.
     pub updates_until: Option<Timestamp>,
+    /// Until when it holds; `None` means for ever.
+    pub expires: Option<Timestamp>,
 }
 
-/// A certificate with its key, for the block page and for people to trust.
+/// Whom a certificate names (RFC 5280, section 4.1.2.6).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CertificateSubject {
+    /// CN, at most 64 characters.
+    pub common_name: String,
+    /// O, at most 64 characters.
+    pub organisation: String,
+    /// OU, at most 64 characters.
+    pub unit: String,
+    /// L, at most 128 characters.
+    pub city: String,
+    /// ST, at most 128 characters.
+    pub state: String,
+    /// C, two upper-case letters.
+    pub country: String,
+}
+
+/// A certificate authority of this installation: people trust it, and it signs what the API and the
+/// block page show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// Its number in the store.
     pub id: CertificateId,
     /// Serial number as outside surfaces show it: lower-case hex pairs with colons; unique.
     pub serial: String,
-    /// Common name of the subject.
-    pub common_name: String,
-    /// Common name of the issuer.
-    pub issuer: String,
+    /// Its subject, which is its issuer too.
+    pub subject: CertificateSubject,
     /// Name of the file it is downloaded as.
     pub file_name: String,
-    /// Certificate and intermediates, PEM.
-    pub chain_pem: String,
+    /// The certificate, PEM.
+    pub pem: String,
     /// Private key, PKCS#8 DER, sealed.
     pub key: SealedSecret,
     /// The one in use; at most one is.

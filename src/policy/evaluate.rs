@@ -1,8 +1,8 @@
 //! One question, one policy, one answer.
 
-use super::{CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, own};
+use super::{Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise, own};
 use crate::category::Catalogue;
-use crate::model::{Action, CategorySet, EntryId, ListId, Name, PolicyId};
+use crate::model::{Account, Action, CategorySet, EntryId, ListId, Name, PolicyId};
 use std::sync::Arc;
 
 /// What categories a name has: those of the name and of its parents down to the registrable
@@ -10,12 +10,18 @@ use std::sync::Arc;
 pub trait Categories {
     /// The union over the name and its ancestors.
     fn of(&self, name: Name<'_>) -> CategorySet;
+    /// The same in two parts: what is said of ancestors of at most `labels` labels, and of longer ones.
+    fn split(&self, name: Name<'_>, labels: usize) -> (CategorySet, CategorySet);
 }
 
 impl Categories for crate::category::Index {
     #[inline]
     fn of(&self, name: Name<'_>) -> CategorySet {
         self.categories(name).set
+    }
+
+    fn split(&self, name: Name<'_>, labels: usize) -> (CategorySet, CategorySet) {
+        self.categories_around(name, labels)
     }
 }
 
@@ -107,8 +113,8 @@ impl Decision {
 ///    a block of the same name: allow wins. `subdomains: false` matches the name alone, `true` the
 ///    name and everything below it.
 /// 6. **Categories**: the union of the categories of the name and of its parents down to the
-///    registrable domain. Any blocked category blocks. Connectivity checks, time and certificate
-///    status pass.
+///    registrable domain, or those the nearest account put it into ([`categorise`]). Any blocked
+///    category blocks. Connectivity checks, time and certificate status pass.
 /// 7. **Unclassified**: no category at all: blocked where the policy says so.
 /// 9. **Resolve**, then look at the answer: [`evaluate_target`] for each CNAME and DNAME target.
 /// 10. **Allow.**
@@ -171,7 +177,9 @@ fn judge(
         return decision(verdict, cause, found.rule.log);
     }
 
-    let all = categories.of(suffixes.name());
+    let account = policy.customer.map_or(Account::System, Account::Customer);
+    let categorised = categorise(snapshot, account, suffixes, categories);
+    let all = categorised.set;
     let blocked = all.intersection(policy.blocked);
     let refuse = !blocked.is_empty() || all.is_empty() && !policy.allow_unclassified;
     let protected = refuse && own::is_protected(suffixes.name());
@@ -180,9 +188,9 @@ fn judge(
         title: "categories",
         finding: match (all.is_empty(), blocked.is_empty(), protected) {
             (true, ..) => "the name has no category".into(),
-            (false, true, _) => format!("categories {}, none of them blocked", names(all)),
-            (false, false, false) => format!("categories {}, blocked: {}", names(all), names(blocked)),
-            (false, false, true) => format!("categories {}, but the name is protected", names(all)),
+            (false, true, _) => format!("{}, none of them blocked", told(&categorised, suffixes)),
+            (false, false, false) => format!("{}, blocked: {}", told(&categorised, suffixes), names(blocked)),
+            (false, false, true) => format!("{}, but the name is protected", told(&categorised, suffixes)),
         },
         decided: !blocked.is_empty() && !protected,
     });
@@ -255,6 +263,18 @@ fn search_lists(
         decided: found.is_some(),
     });
     found
+}
+
+/// The categories, and who put the name into them.
+fn told(categorised: &Categorised, suffixes: &Suffixes<'_>) -> String {
+    let categories = names(categorised.set);
+    match categorised.by {
+        None => format!("categories {categories}"),
+        Some(by) => {
+            let (account, name) = (by.account, suffixes.ancestor(usize::from(by.labels)));
+            format!("categories {categories}, into which {account} put {name}")
+        }
+    }
 }
 
 fn names(set: CategorySet) -> String {

@@ -4,13 +4,15 @@
 //! change touches; [`evaluate`] answers one question from a snapshot in the product's fixed order
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
-//! Read `effective` (whose value counts), `suffixes` and `names` (how a name is found), `snapshot`,
-//! `choose` (which policy), `own` (names that are ours or special), `evaluate`, `trace`, then
-//! `world`.
+//! Read `effective` (whose value counts), `suffixes`, `name_map` and `names` (how a name is found), `snapshot`,
+//! `choose` (which policy), `own` (names that are ours or special), `categorise`, `evaluate`, `trace`,
+//! then `world`.
 
+mod categorise;
 mod choose;
 mod effective;
 mod evaluate;
+mod name_map;
 mod names;
 mod own;
 mod slab;
@@ -22,9 +24,11 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Verdict, evaluate, evaluate_target};
+pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
 pub use slab::Slab;

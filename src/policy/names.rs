@@ -1,12 +1,7 @@
 //! Allow and block lists compiled for lookup: exact names with their rules.
 
-use super::{NameKey, Suffixes};
-use crate::model::{Action, DomainName, EntryId, ListEntry, Name};
-use hashbrown::HashTable;
-use std::sync::Arc;
-
-/// Slots a shard holds on average before the list is spread over twice as many.
-const SHARD_SLOTS: usize = 256;
+use super::{NameKey, NameMap, Suffixes};
+use crate::model::{Action, EntryId, ListEntry};
 
 /// What one entry says about its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +14,13 @@ pub struct Rule {
     pub log: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Slot {
-    name: DomainName,
+#[derive(Clone, Debug, Default)]
+struct Rules {
     allow: Option<Rule>,
     block: Option<Rule>,
 }
 
-impl Slot {
+impl Rules {
     fn rule_mut(&mut self, action: Action) -> &mut Option<Rule> {
         match action {
             Action::Allow => &mut self.allow,
@@ -46,46 +40,38 @@ pub struct ListMatch {
     pub labels: u8,
 }
 
-/// A list of names with their rules. Clones share their shards; a change copies one shard
-/// (about 256 names), whatever the list's length.
+/// A list of names with their rules. Clones share nearly everything (see [`NameMap`]).
 #[derive(Clone, Debug)]
 pub struct NameList {
-    key: NameKey,
-    shards: Vec<Arc<HashTable<Slot>>>,
-    names: usize,
-    /// Bit `n` is set when a name of `n` labels (64 or more: bit 63) was put in since the shards were laid out.
-    depths: u64,
+    names: NameMap<Rules>,
 }
 
 impl NameList {
     /// An empty list whose hashes start from `key`.
     pub fn new(key: NameKey) -> Self {
-        NameList { key, shards: Vec::new(), names: 0, depths: 0 }
+        NameList { names: NameMap::new(key) }
     }
 
     /// Different names in the list.
     pub fn len(&self) -> usize {
-        self.names
+        self.names.len()
     }
 
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
-        self.names == 0
+        self.names.is_empty()
     }
 
     /// The rule for the longest matching name among the actions `allow` and `block` select; for one
     /// name allow wins. `suffixes` must be hashed with this list's key.
     pub fn find(&self, suffixes: &Suffixes<'_>, allow: bool, block: bool) -> Option<ListMatch> {
-        if self.names == 0 {
+        if self.names.is_empty() {
             return None;
         }
         for labels in (0..=suffixes.label_count()).rev() {
-            if self.depths >> labels.min(63) & 1 == 0 {
-                continue;
-            }
-            let Some(slot) = self.slot(suffixes.hash(labels), suffixes.ancestor(labels)) else { continue };
+            let Some(rules) = self.names.at(suffixes, labels) else { continue };
             let itself = labels == suffixes.label_count();
-            for (selected, action, rule) in [(allow, Action::Allow, slot.allow), (block, Action::Block, slot.block)] {
+            for (selected, action, rule) in [(allow, Action::Allow, rules.allow), (block, Action::Block, rules.block)] {
                 if let Some(rule) = rule.filter(|rule| selected && (itself || rule.subdomains)) {
                     return Some(ListMatch { action, rule, labels: labels as u8 });
                 }
@@ -94,75 +80,29 @@ impl NameList {
         None
     }
 
-    fn slot(&self, hash: u64, name: Name<'_>) -> Option<&Slot> {
-        self.shards[shard_of(hash, self.shards.len())].find(hash, |slot| slot.name.as_name() == name)
-    }
-
     /// Adds or replaces the entry's rule.
     pub fn insert(&mut self, entry: &ListEntry) {
-        if self.names >= self.shards.len() * SHARD_SLOTS {
-            self.grow();
-        }
-        let name = entry.domain.as_name();
-        let hash = self.key.hash(name);
         let rule = Rule { entry: entry.id, subdomains: entry.subdomains, log: entry.log_requests };
-        self.depths |= 1 << name.label_count().min(63);
-        let key = self.key;
-        let shard = shard_of(hash, self.shards.len());
-        let table = Arc::make_mut(&mut self.shards[shard]);
-        match table.find_mut(hash, |slot| slot.name.as_name() == name) {
-            Some(slot) => *slot.rule_mut(entry.action) = Some(rule),
-            None => {
-                let mut slot = Slot { name: entry.domain.clone(), allow: None, block: None };
-                *slot.rule_mut(entry.action) = Some(rule);
-                table.insert_unique(hash, slot, |slot| key.hash(slot.name.as_name()));
-                self.names += 1;
-            }
-        }
+        *self.names.or_insert(&entry.domain, Rules::default()).rule_mut(entry.action) = Some(rule);
     }
 
     /// Takes the entry's rule out. An entry that is not there, or whose name and action another
     /// entry has taken over, leaves the list as it is.
     pub fn remove(&mut self, entry: &ListEntry) {
-        if self.names == 0 {
-            return;
-        }
-        let name = entry.domain.as_name();
-        let hash = self.key.hash(name);
-        let shard = shard_of(hash, self.shards.len());
-        let table = Arc::make_mut(&mut self.shards[shard]);
-        let Ok(mut found) = table.find_entry(hash, |slot| slot.name.as_name() == name) else { return };
-        let rule = found.get_mut().rule_mut(entry.action);
-        if rule.is_some_and(|rule| rule.entry == entry.id) {
-            *rule = None;
-        }
-        if found.get().allow.is_none() && found.get().block.is_none() {
-            found.remove();
-            self.names -= 1;
-        }
+        self.names.retain(entry.domain.as_name(), |rules| {
+            let rule = rules.rule_mut(entry.action);
+            if rule.is_some_and(|rule| rule.entry == entry.id) {
+                *rule = None;
+            }
+            rules.allow.is_some() || rules.block.is_some()
+        });
     }
-
-    fn grow(&mut self) {
-        let shards = (self.shards.len() * 2).max(1);
-        let mut tables: Vec<HashTable<Slot>> = (0..shards).map(|_| HashTable::new()).collect();
-        let key = self.key;
-        for slot in self.shards.iter().flat_map(|shard| shard.iter()) {
-            let hash = key.hash(slot.name.as_name());
-            tables[shard_of(hash, shards)].insert_unique(hash, slot.clone(), |slot| key.hash(slot.name.as_name()));
-        }
-        self.shards = tables.into_iter().map(Arc::new).collect();
-    }
-}
-
-/// The table within a shard uses the low bits and the top seven; the shard is chosen by the middle.
-fn shard_of(hash: u64, shards: usize) -> usize {
-    (hash >> 32) as usize & (shards - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Account, ListId, Timestamp};
+    use crate::model::{Account, DomainName, ListId, Timestamp};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -261,8 +201,7 @@ mod tests {
                 prop_assert_eq!(find(&list, &format!("n{number}.test")), expected);
             }
             if let Some((clone, len)) = kept {
-                prop_assert_eq!(clone.len(), len);
-                prop_assert_eq!(clone.shards.iter().map(|s| s.len()).sum::<usize>(), len);
+                prop_assert_eq!((clone.len(), clone.names.slots()), (len, len));
             }
         }
     }

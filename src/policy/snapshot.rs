@@ -1,9 +1,9 @@
 //! What the query path reads: everything that decides, at one revision of the store.
 
-use super::{EffectiveSettings, NameKey, NameList, Slab};
+use super::{EffectiveSettings, NameKey, NameList, NameMap, Recategorised, Slab};
 use crate::{
-    identify::{Client, Evidence, Identified, PrefixTable},
-    model::{BlockAnswer, CategorySet, CustomerId, LocationId, MspId, PolicyId, SafeSearch},
+    identify::{Client, Evidence, Identified, PrefixTable, Supposed},
+    model::{BlockAnswer, CategorySet, CustomerId, InternalUserId, LocationId, MspId, PolicyId, SafeSearch},
 };
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,6 +14,8 @@ pub struct CompiledMsp {
     pub name: String,
     /// The list ahead of its customers' own.
     pub list: NameList,
+    /// Names it put into other categories.
+    pub recategorised: NameMap<Recategorised>,
 }
 
 /// A customer as the query path sees it.
@@ -27,6 +29,8 @@ pub struct CompiledCustomer {
     pub default_policy: PolicyId,
     /// Suspended customers are refused.
     pub suspended: bool,
+    /// Names it put into other categories.
+    pub recategorised: NameMap<Recategorised>,
 }
 
 /// A policy with everything it inherits filled in.
@@ -106,13 +110,17 @@ pub struct CompiledUser {
     pub group: Option<PolicyId>,
 }
 
-/// A device with its policy and user.
+/// A device with its policy, its place and its user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompiledDevice {
     /// Whose it is.
     pub customer: CustomerId,
     /// The policy set on the device.
     pub policy: Option<PolicyId>,
+    /// Where it belongs.
+    pub location: Option<LocationId>,
+    /// Who uses it.
+    pub user: Option<InternalUserId>,
 }
 
 /// Everything that decides. Immutable; a change makes another one that shares nearly all of it.
@@ -124,6 +132,8 @@ pub struct Snapshot {
     pub key: NameKey,
     /// The list ahead of all others.
     pub system_list: NameList,
+    /// Names the system put into other categories.
+    pub system_recategorised: NameMap<Recategorised>,
     /// Providers by id.
     pub msps: Slab<CompiledMsp>,
     /// Customers by id.
@@ -149,6 +159,7 @@ impl Snapshot {
             revision: 0,
             key,
             system_list: NameList::new(key),
+            system_recategorised: NameMap::new(key),
             msps: Slab::default(),
             customers: Slab::default(),
             policies: Slab::default(),
@@ -176,6 +187,25 @@ impl Snapshot {
             },
             None => Identified::Unknown,
         }
+    }
+
+    /// The client at this address, supposing that it is a device or a person. Where the address is a
+    /// location's of the same customer, the client is there; a device that belongs to a location
+    /// stays with that one. `None` when there is no such device or person.
+    pub fn suppose(&self, address: IpAddr, supposed: Supposed) -> Option<Client> {
+        let (customer, home, device, user) = match supposed {
+            Supposed::Device(id) => {
+                let device = self.devices.get(id.0)?;
+                (device.customer, device.location, Some(id), device.user)
+            }
+            Supposed::User(id) => (self.users.get(id.0)?.customer, None, None, Some(id)),
+        };
+        let here = match self.identify(address) {
+            Identified::Known(client) if client.customer == customer => client.location,
+            _ => None,
+        };
+        let evidence = Evidence::Supposed { address };
+        Some(Client { customer, location: home.or(here), device, user, policy: None, evidence })
     }
 
     /// The client that `unknown_clients = { policy = id }` stands for; `None` when the policy does

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    identify::{Client, Evidence, Identified},
+    identify::{Client, Evidence, Identified, Supposed},
     model::*,
 };
 use ipnet::IpNet;
@@ -22,6 +22,16 @@ impl Categories for Table {
         name.ancestors()
             .filter_map(|ancestor| self.0.get(ancestor.as_wire()))
             .fold(CategorySet::EMPTY, |all, set| all.union(*set))
+    }
+
+    fn split(&self, name: Name<'_>, labels: usize) -> (CategorySet, CategorySet) {
+        let mut parts = (CategorySet::EMPTY, CategorySet::EMPTY);
+        for ancestor in name.ancestors() {
+            let set = self.0.get(ancestor.as_wire()).copied().unwrap_or_default();
+            let part = if ancestor.label_count() <= labels { &mut parts.0 } else { &mut parts.1 };
+            *part = part.union(set);
+        }
+        parts
     }
 }
 
@@ -151,6 +161,39 @@ impl Scene {
             deletable: true,
             created: Timestamp(0),
         }));
+    }
+
+    fn device(&mut self, id: u32, policy: Option<u32>, location: Option<u32>, user: Option<u32>) {
+        self.put(Row::Device(Device {
+            id: DeviceId(id),
+            customer: CustomerId(1),
+            name: String::new(),
+            key: Uuid::nil(),
+            version: String::new(),
+            last_contact: None,
+            status: String::new(),
+            location: location.map(LocationId),
+            user: user.map(InternalUserId),
+            policy: policy.map(PolicyId),
+            exception: None,
+            extra_info: String::new(),
+            configuration: None,
+            created: Timestamp(0),
+            updated: Timestamp(0),
+        }));
+    }
+
+    fn recategorise(&mut self, owner: Account, domain: &str, category: CategoryId) -> Recategorisation {
+        self.next += 1;
+        let row = Recategorisation {
+            id: RecategorisationId(self.next),
+            owner,
+            domain: text(domain),
+            categories: CategorySet::EMPTY.with(category),
+            created: Timestamp(0),
+        };
+        self.put(Row::Recategorisation(row.clone()));
+        row
     }
 
     fn entry(&mut self, list: ListId, action: Action, domain: &str, subdomains: bool) -> ListEntry {
@@ -389,4 +432,97 @@ fn rows_may_come_in_any_order_and_go_again() {
     scene.customer(3, Some(1), false);
     assert_eq!(scene.decide_from("203.0.113.1", "x.test"), "block 4");
     assert_eq!(scene.decide_from("203.0.113.1", "bad.test"), "block 6");
+}
+
+#[test]
+fn a_device_gets_its_users_policy_then_its_own_then_its_locations() {
+    let mut scene = Scene::new();
+    for id in 21..=24 {
+        scene.policy(id, OWN, false, PolicySettings::default());
+    }
+    scene.location(1, 1, Some(21));
+    scene.location(3, 1, Some(22));
+    scene.user(7, None, &[]);
+    let address = "192.0.2.1".parse().expect("an address");
+    let policy_of = |scene: &mut Scene, supposed: Supposed| {
+        let client = scene.world.snapshot(1).suppose(address, supposed).expect("is there");
+        scene.policy_of(client)
+    };
+    let device = Supposed::Device(DeviceId(5));
+    scene.device(5, None, None, None);
+    assert_eq!(policy_of(&mut scene, device), Some((21, PolicySource::Location)), "where it is");
+    scene.device(5, None, Some(3), None);
+    assert_eq!(policy_of(&mut scene, device), Some((22, PolicySource::Location)), "where it belongs");
+    scene.device(5, Some(23), Some(3), Some(7));
+    assert_eq!(policy_of(&mut scene, device), Some((23, PolicySource::Device)), "the user has no policy");
+    scene.group(1, Some(24), 1, false);
+    scene.user(7, None, &[1]);
+    assert_eq!(policy_of(&mut scene, device), Some((24, PolicySource::Group)));
+    assert_eq!(policy_of(&mut scene, Supposed::User(InternalUserId(7))), Some((24, PolicySource::Group)));
+    assert_eq!(scene.world.snapshot(1).suppose(address, Supposed::User(InternalUserId(8))), None);
+}
+
+#[test]
+fn the_nearest_account_that_put_a_name_elsewhere_is_heard() {
+    let mut scene = Scene::new();
+    let (system, msp) = (Account::System, Account::Msp(MspId(1)));
+    assert_eq!(scene.decide("bad.test"), "block 6");
+    let own = scene.recategorise(system, "bad.test", HIGH);
+    assert_eq!(scene.decide("bad.test"), "allow 10", "the system's word counts for everybody");
+    assert_eq!(scene.decide_from("192.0.2.200", "bad.test"), "allow 10");
+    scene.recategorise(msp, "bad.test", LOW);
+    assert_eq!(scene.decide("bad.test"), "block 6", "the MSP is nearer");
+    assert_eq!(scene.decide_from("192.0.2.200", "bad.test"), "allow 10", "and no other MSP's customers hear it");
+    let nearest = scene.recategorise(OWN, "bad.test", HIGH);
+    assert_eq!(scene.decide("www.bad.test"), "allow 10", "the customer is nearest; names below follow");
+    scene.world.remove(&Row::Recategorisation(nearest));
+    assert_eq!(scene.decide("www.bad.test"), "block 6");
+    scene.world.remove(&Row::Recategorisation(own));
+    assert_eq!(scene.decide_from("192.0.2.200", "bad.test"), "block 6", "taken back, the data speaks again");
+}
+
+#[test]
+fn names_below_a_recategorised_one_follow_unless_the_data_knows_them_better() {
+    let mut scene = Scene::new();
+    scene.categories.0.insert(text("www.games.test"), CategorySet::EMPTY.with(HIGH));
+    scene.categories.0.insert(text("mail.games.test"), CategorySet::EMPTY.with(LOW));
+    scene.categories.0.insert(text("shop.bad.test"), CategorySet::EMPTY.with(HIGH));
+    scene.recategorise(OWN, "games.test", LOW);
+    scene.recategorise(OWN, "bad.test", HIGH);
+    for (name, expected) in [
+        ("games.test", "block 6"),
+        ("deep.below.games.test", "block 6"),
+        ("www.games.test", "block 6"),
+        ("bad.test", "allow 10"),
+        ("www.bad.test", "allow 10"),
+        ("shop.bad.test", "allow 10"),
+    ] {
+        assert_eq!(scene.decide(name), expected, "{name}");
+    }
+    scene.recategorise(OWN, "games.test", HIGH);
+    assert_eq!(scene.decide("mail.games.test"), "block 6", "the data says more of it than of the name above");
+    scene.recategorise(OWN, "mail.games.test", HIGH);
+    assert_eq!(scene.decide("x.mail.games.test"), "allow 10", "the longest name of an account is heard");
+    scene.categories.0.insert(text("chat.games.test"), CategorySet::EMPTY.with(LOW));
+    assert_eq!(scene.decide("chat.games.test"), "block 6");
+    let by_msp = scene.recategorise(Account::Msp(MspId(1)), "chat.games.test", HIGH);
+    assert_eq!(scene.decide("chat.games.test"), "allow 10", "what the customer leaves to the data the MSP may say");
+    scene.world.remove(&Row::Recategorisation(by_msp));
+    assert_eq!(scene.decide("chat.games.test"), "block 6");
+    scene.recategorise(OWN, "new.test", LOW);
+    assert_eq!(scene.decide("new.test"), "block 6", "a name the data does not know");
+    scene.policy(11, OWN, true, PolicySettings { allow_unclassified: Some(false), ..PolicySettings::default() });
+    scene.recategorise(OWN, "new.test", HIGH);
+    assert_eq!(scene.decide("new.test"), "allow 10", "is unclassified no more");
+}
+
+#[test]
+fn an_answers_target_is_judged_by_the_categories_it_was_put_into() {
+    let mut scene = Scene::new();
+    scene.recategorise(OWN, "cdn.test", LOW);
+    let (snapshot, _) = scene.client("192.0.2.1");
+    let policy = snapshot.policies.get(11).expect("is there");
+    let name = text("a.cdn.test");
+    let suffixes = Suffixes::new(name.as_name(), KEY);
+    assert!(evaluate_target(&snapshot, policy, &suffixes, 0, &scene.categories, &mut NoTrace).is_some());
 }

@@ -2,11 +2,11 @@
 
 use super::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, NameKey, NameList,
-    Presets, Snapshot, effective,
+    NameMap, Presets, Recategorised, Snapshot, effective,
 };
 use crate::model::{
     Account, Address, Customer, CustomerId, Device, Group, GroupId, InternalUser, InternalUserId, ListEntry, ListId,
-    Location, Msp, MspId, Policy, PolicyId, PolicySettings,
+    Location, Msp, MspId, Policy, PolicyId, PolicySettings, Recategorisation,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -34,6 +34,8 @@ pub enum Row {
     User(InternalUser),
     /// A device.
     Device(Device),
+    /// A name put into other categories.
+    Recategorisation(Recategorisation),
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +87,7 @@ pub struct World {
     users: HashMap<InternalUserId, UserRow>,
     users_of: HashMap<GroupId, BTreeSet<InternalUserId>>,
     lists: HashMap<ListId, NameList>,
+    recategorised: HashMap<Account, NameMap<Recategorised>>,
     dirty: Dirty,
 }
 
@@ -102,6 +105,7 @@ impl World {
             users: HashMap::new(),
             users_of: HashMap::new(),
             lists: HashMap::new(),
+            recategorised: HashMap::new(),
             dirty: Dirty::default(),
         }
     }
@@ -176,8 +180,7 @@ impl World {
                 }
             }
             Row::Msp(msp) => {
-                let list = self.list(ListId::Msp(msp.id)).clone();
-                self.snapshot.msps.set(msp.id.0, Some(Arc::new(CompiledMsp { name: msp.name.clone(), list })));
+                self.compile_msp(msp.id, msp.name.clone());
             }
             Row::Group(group) => {
                 self.groups.insert(
@@ -205,8 +208,23 @@ impl World {
                 self.dirty.users.insert(user.id);
             }
             Row::Device(device) => {
-                let compiled = CompiledDevice { customer: device.customer, policy: device.policy };
+                let compiled = CompiledDevice {
+                    customer: device.customer,
+                    policy: device.policy,
+                    location: device.location,
+                    user: device.user,
+                };
                 self.snapshot.devices.set(device.id.0, Some(Arc::new(compiled)));
+            }
+            Row::Recategorisation(row) => {
+                if let Some(Row::Recategorisation(old)) = before {
+                    self.remove_recategorisation(old);
+                }
+                let key = self.snapshot.key;
+                let names = self.recategorised.entry(row.owner).or_insert_with(|| NameMap::new(key));
+                let value = Recategorised { row: row.id, categories: row.categories };
+                *names.or_insert(&row.domain, value) = value;
+                self.touch_account(row.owner);
             }
         }
     }
@@ -256,6 +274,7 @@ impl World {
                 self.dirty.users.insert(user.id);
             }
             Row::Device(device) => self.snapshot.devices.set(device.id.0, None),
+            Row::Recategorisation(row) => self.remove_recategorisation(row),
         }
     }
 
@@ -276,9 +295,8 @@ impl World {
             self.compile_customer(id);
         }
         for id in dirty.msps {
-            if let (Some(msp), Some(list)) = (self.snapshot.msps.get(id.0), self.lists.get(&ListId::Msp(id))) {
-                let compiled = CompiledMsp { name: msp.name.clone(), list: list.clone() };
-                self.snapshot.msps.set(id.0, Some(Arc::new(compiled)));
+            if let Some(msp) = self.snapshot.msps.get(id.0) {
+                self.compile_msp(id, msp.name.clone());
             }
         }
         for id in dirty.users {
@@ -287,6 +305,7 @@ impl World {
         if let Some(list) = self.lists.get(&ListId::System) {
             self.snapshot.system_list = list.clone();
         }
+        self.snapshot.system_recategorised = self.recategorised_of(Account::System);
         self.snapshot.revision = revision;
         Arc::new(self.snapshot.clone())
     }
@@ -350,9 +369,21 @@ impl World {
     fn compile_customer(&mut self, id: CustomerId) {
         let compiled = self.customers.get(&id).and_then(|(name, msp, suspended)| {
             let default_policy = self.default_of(Account::Customer(id))?;
-            Some(Arc::new(CompiledCustomer { name: name.clone(), msp: *msp, default_policy, suspended: *suspended }))
+            Some(Arc::new(CompiledCustomer {
+                name: name.clone(),
+                msp: *msp,
+                default_policy,
+                suspended: *suspended,
+                recategorised: self.recategorised_of(Account::Customer(id)),
+            }))
         });
         self.snapshot.customers.set(id.0, compiled);
+    }
+
+    fn compile_msp(&mut self, id: MspId, name: String) {
+        let list = self.list(ListId::Msp(id)).clone();
+        let recategorised = self.recategorised_of(Account::Msp(id));
+        self.snapshot.msps.set(id.0, Some(Arc::new(CompiledMsp { name, list, recategorised })));
     }
 
     fn compile_user(&mut self, id: InternalUserId) {
@@ -373,10 +404,36 @@ impl World {
         self.lists.entry(id).or_insert_with(|| NameList::new(key))
     }
 
+    fn recategorised_of(&self, account: Account) -> NameMap<Recategorised> {
+        self.recategorised.get(&account).cloned().unwrap_or_else(|| NameMap::new(self.snapshot.key))
+    }
+
+    fn remove_recategorisation(&mut self, row: &Recategorisation) {
+        let Some(names) = self.recategorised.get_mut(&row.owner) else { return };
+        // Another row may have taken the name over within the same batch.
+        names.retain(row.domain.as_name(), |value| value.row != row.id);
+        if names.is_empty() {
+            self.recategorised.remove(&row.owner);
+        }
+        self.touch_account(row.owner);
+    }
+
     fn remove_address(&mut self, address: &Address) {
         // Another location may have taken the range over within the same batch.
         if self.snapshot.ranges.get(address.net) == Some(&address.location) {
             Arc::make_mut(&mut self.snapshot.ranges).remove(address.net);
+        }
+    }
+
+    fn touch_account(&mut self, account: Account) {
+        match account {
+            Account::System => {}
+            Account::Msp(id) => {
+                self.dirty.msps.insert(id);
+            }
+            Account::Customer(id) => {
+                self.dirty.customers.insert(id);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) fn deciding(row: &AnyRow) -> Option<Row> {
         AnyRow::Group(row) => Row::Group(row.clone()),
         AnyRow::InternalUser(row) => Row::User(row.clone()),
         AnyRow::Device(row) => Row::Device(row.clone()),
+        AnyRow::Recategorisation(row) => Row::Recategorisation(row.clone()),
         _ => return None,
     })
 }

@@ -51,7 +51,7 @@ impl Days {
 
     fn open_day(&self, date: Date) -> io::Result<Day> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-        let path = self.dir.join(format!("{date}.{EXTENSION}"));
+        let path = path_of(&self.dir, date);
         let file = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let octets = file.metadata()?.len();
         Ok(Day { date, file, octets })
@@ -71,8 +71,13 @@ impl Days {
     }
 }
 
+/// The file of a day.
+pub(super) fn path_of(dir: &Path, date: Date) -> PathBuf {
+    dir.join(format!("{date}.{EXTENSION}"))
+}
+
 /// The day whose file this is.
-fn day_of(path: &Path) -> Option<Date> {
+pub(super) fn day_of(path: &Path) -> Option<Date> {
     if path.extension()? != EXTENSION {
         return None;
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{
     net::IpAddr,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Octets of a name that an event holds in itself; longer ones take an allocation.
@@ -28,8 +28,20 @@ pub struct QueryEvent {
     name: EventName,
     pub(super) qtype: u16,
     pub(super) rcode: u16,
+    pub(super) took_us: u32,
     pub(super) verdict: QueryVerdict,
     pub(super) decision: Decision,
+}
+
+/// How a query ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// What became of it.
+    pub verdict: QueryVerdict,
+    /// The reply's response code.
+    pub rcode: u16,
+    /// From its arrival to its answer.
+    pub took: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -45,8 +57,7 @@ impl QueryEvent {
         client: &Client,
         name: Name<'_>,
         qtype: u16,
-        rcode: u16,
-        verdict: QueryVerdict,
+        ended: Ended,
         decision: &Decision,
     ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -60,10 +71,17 @@ impl QueryEvent {
             user: client.user,
             name: EventName::new(name),
             qtype,
-            rcode,
-            verdict,
+            rcode: ended.rcode,
+            took_us: u32::try_from(ended.took.as_micros()).unwrap_or(u32::MAX),
+            verdict: ended.verdict,
             decision: *decision,
         }
+    }
+
+    /// The same query at another time.
+    #[cfg(test)]
+    pub(crate) fn at(self, time_ms: i64) -> Self {
+        QueryEvent { time_ms, ..self }
     }
 
     /// The name asked for.
@@ -125,8 +143,8 @@ pub(super) mod tests {
             target: None,
         };
         let name = DomainName::from_text(name).expect("a name");
-        let event = QueryEvent::new(&origin, &client, name.as_name(), 1, 0, QueryVerdict::Blocked, &decision);
-        QueryEvent { time_ms, ..event }
+        let ended = Ended { verdict: QueryVerdict::Blocked, rcode: 0, took: Duration::from_micros(12) };
+        QueryEvent::new(&origin, &client, name.as_name(), 1, ended, &decision).at(time_ms)
     }
 
     #[test]

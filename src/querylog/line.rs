@@ -2,7 +2,7 @@
 
 use super::QueryEvent;
 use crate::{
-    model::{CategoryId, EntryId, Name},
+    model::{CategoryId, CategorySet, EntryId, Name},
     policy::Cause,
     wire::{TypeName, rcode_name},
 };
@@ -31,14 +31,34 @@ struct Line<'a> {
     qtype: TypeName,
     rcode: &'static str,
     verdict: &'static str,
+    /// Microseconds from the query's arrival to its answer.
+    took_us: u32,
     /// The step of the decision order that decided.
     step: u8,
     /// The category that blocked, else the first the name has.
     #[serde(skip_serializing_if = "Option::is_none")]
     category: Option<u8>,
+    /// All categories of the name, where it has more than that one.
+    #[serde(skip_serializing_if = "Categories::is_one")]
+    categories: Categories,
     /// The list entry that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<u32>,
+}
+
+/// Numbers of categories.
+struct Categories(CategorySet);
+
+impl Categories {
+    fn is_one(&self) -> bool {
+        self.0.iter().nth(1).is_none()
+    }
+}
+
+impl Serialize for Categories {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(CategoryId::number))
+    }
 }
 
 fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
@@ -47,11 +67,11 @@ fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S:
 
 /// Appends the line of an event.
 pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
-    let (category, entry): (Option<CategoryId>, Option<EntryId>) = match event.decision.cause {
-        Cause::List { entry, .. } => (None, Some(entry)),
-        Cause::Category { blocked, .. } => (blocked.first(), None),
-        Cause::Default { all } => (all.first(), None),
-        Cause::OwnName | Cause::Unclassified => (None, None),
+    let (category, all, entry): (Option<CategoryId>, CategorySet, Option<EntryId>) = match event.decision.cause {
+        Cause::List { entry, .. } => (None, CategorySet::EMPTY, Some(entry)),
+        Cause::Category { blocked, all } => (blocked.first(), all, None),
+        Cause::Default { all } => (all.first(), all, None),
+        Cause::OwnName | Cause::Unclassified => (None, CategorySet::EMPTY, None),
     };
     let line = Line {
         time: jiff::Timestamp::from_millisecond(event.time_ms).unwrap_or_default(),
@@ -66,8 +86,10 @@ pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
         qtype: TypeName(event.qtype),
         rcode: rcode_name(event.rcode),
         verdict: event.verdict.name(),
+        took_us: event.took_us,
         step: event.decision.step(),
         category: category.map(CategoryId::number),
+        categories: Categories(all),
         entry: entry.map(|id| id.0),
     };
     serde_json::to_writer(&mut *buffer, &line).expect("texts and numbers into memory");
@@ -85,7 +107,8 @@ mod tests {
         append(&event("ads.example.com", 1_736_942_400_123), &mut buffer);
         let expected = concat!(
             r#"{"time":"2025-01-15T12:00:00.123Z","client":"192.0.2.7","protocol":"udp","customer":5,"location":6,"#,
-            r#""policy":7,"name":"ads.example.com","type":"A","rcode":"NOERROR","verdict":"blocked","step":6,"category":3}"#,
+            r#""policy":7,"name":"ads.example.com","type":"A","rcode":"NOERROR","verdict":"blocked","took_us":12,"#,
+            r#""step":6,"category":3}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(buffer).expect("text"), expected);

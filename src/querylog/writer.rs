@@ -23,6 +23,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// or when they are so many octets.
 const FLUSH_OCTETS: usize = 256 << 10;
+const DAY_MS: i64 = 86_400_000;
 /// A disk that takes no lines is complained about this often.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -127,6 +128,10 @@ impl Writer {
     }
 
     fn take(&mut self, event: &QueryEvent) {
+        // Lines of two days do not go into one file, but for those that were overtaken.
+        if self.count > 0 && event.time_ms / DAY_MS > self.last_time_ms / DAY_MS {
+            self.flush();
+        }
         line::append(event, &mut self.lines);
         self.count += 1;
         self.last_time_ms = self.last_time_ms.max(event.time_ms);
@@ -176,6 +181,20 @@ mod tests {
         assert_eq!(text.lines().count(), 5000);
         assert!(text.lines().last().expect("a line").contains("\"n4999.example\""));
         sender.send(event("after.example", 0));
+    }
+
+    #[test]
+    fn lines_of_two_days_go_into_two_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = QueryLog::start(Options { dir: folder.path().into(), retention_days: 35 }).expect("a thread");
+        // 2025-01-15T23:59:59.999Z and a millisecond later.
+        log.sender().send(event("before.example", 1_736_985_599_999));
+        log.sender().send(event("after.example", 1_736_985_600_000));
+        log.close();
+        for (day, name) in [("2025-01-15", "before.example"), ("2025-01-16", "after.example")] {
+            let text = fs::read_to_string(folder.path().join(format!("{day}.jsonl"))).expect("there");
+            assert_eq!((text.lines().count(), text.contains(name)), (1, true), "{day}");
+        }
     }
 
     #[test]

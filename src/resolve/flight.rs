@@ -8,6 +8,7 @@ use super::{
     cache::{Cache, CacheKey},
     route::{Key, Routes},
 };
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::{runtime::Handle, sync::watch};
@@ -21,7 +22,7 @@ pub(super) struct Flights {
     most: usize,
     handle: Handle,
     tasks: TaskTracker,
-    routes: Arc<Routes>,
+    routes: Arc<ArcSwap<Routes>>,
     cache: Arc<Cache>,
 }
 
@@ -36,7 +37,7 @@ pub(super) enum Boarding {
 }
 
 impl Flights {
-    pub(super) fn new(most: usize, handle: Handle, routes: Arc<Routes>, cache: Arc<Cache>) -> Self {
+    pub(super) fn new(most: usize, handle: Handle, routes: Arc<ArcSwap<Routes>>, cache: Arc<Cache>) -> Self {
         Flights { under_way: Mutex::default(), most, handle, tasks: TaskTracker::new(), routes, cache }
     }
 
@@ -93,7 +94,13 @@ struct Flight {
 
 impl Flight {
     async fn fly(&self, cache_key: &CacheKey, now: Instant) -> Arc<Answer> {
-        match self.flights.routes.answer(&self.key, now).await {
+        let routes = self.flights.routes.load_full();
+        let outcome = routes.answer(&self.key, now).await;
+        if !Arc::ptr_eq(&routes, &self.flights.routes.load()) {
+            // Other upstreams were chosen meanwhile: what these said is not kept for anybody else.
+            return Arc::new(outcome.unwrap_or_else(|failure| failure));
+        }
+        match outcome {
             Ok(answer) => {
                 let answer = Arc::new(answer);
                 self.flights.cache.put(cache_key, &answer, answer.stored_at);

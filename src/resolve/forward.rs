@@ -84,6 +84,11 @@ impl Group {
         self.servers().iter().map(|server| server.stats()).collect()
     }
 
+    /// Its servers as people know them, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.servers().iter().map(|server| server.name()).collect()
+    }
+
     /// `ask` for servers that are found through other servers: a type that does not contain itself.
     pub(super) fn ask_boxed<'a>(&'a self, request: &'a DnsRequest) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(self.ask(request))

@@ -42,6 +42,7 @@ pub use server::ServerStats;
 pub use upstream::{Endpoint, Upstream, UpstreamError};
 
 use crate::model::Name;
+use arc_swap::ArcSwap;
 use cache::{Cache, Found, Limits, Totals};
 use flight::{Boarding, Flights};
 use metrics::{Counter, Gauge};
@@ -65,7 +66,9 @@ pub struct Resolver(Arc<Inner>);
 struct Inner {
     cache: Arc<Cache>,
     flights: Arc<Flights>,
-    routes: Arc<Routes>,
+    routes: Arc<ArcSwap<Routes>>,
+    /// What it was set up with, for other upstreams to be set up the same way.
+    options: Options,
     refreshes: mpsc::Sender<Key>,
     stale_after: Duration,
     gauges: Gauges,
@@ -105,13 +108,14 @@ impl Resolver {
             failure_max: seconds(options.failure_max_s.max(options.failure_min_s).max(1)),
             prefetch: options.prefetch,
         }));
-        let routes = Arc::new(Routes::new(options)?);
+        let routes = Arc::new(ArcSwap::from_pointee(Routes::new(options)?));
         let flights = Flights::new(options.inflight_max.max(1), handle.clone(), routes.clone(), cache.clone());
         let (refreshes, requests) = mpsc::channel(REFRESHES_MAX);
         let inner = Arc::new(Inner {
             cache,
             flights: Arc::new(flights),
             routes,
+            options: options.clone(),
             refreshes,
             stale_after: Duration::from_millis(u64::from(options.stale_after_ms)),
             gauges: Gauges::new(),
@@ -183,8 +187,26 @@ impl Resolver {
     /// Forgets everything, or `name` with all below it, and what validation knows of keys. Returns
     /// how many answers were forgotten.
     pub fn flush(&self, name: Option<Name<'_>>) -> usize {
-        self.0.routes.flush();
+        self.0.routes.load().flush();
         self.0.cache.flush(name)
+    }
+
+    /// Asks these upstreams from now on instead of those of the options (`None`: those again). Zones keep
+    /// theirs. Answers of the upstreams before are forgotten. After an error nothing has changed.
+    pub fn set_upstreams(&self, upstreams: Option<Vec<Upstream>>) -> Result<(), ResolveError> {
+        let mut options = self.0.options.clone();
+        if let Some(upstreams) = upstreams {
+            options.upstreams = upstreams;
+        }
+        self.0.routes.store(Arc::new(Routes::new(&options)?));
+        self.0.cache.flush(None);
+        Ok(())
+    }
+
+    /// The servers asked about everything that no zone has, in the order they are asked: an address
+    /// (with its port where that is not 53), or as operators write it where it is no plain one.
+    pub fn upstreams(&self) -> Vec<String> {
+        self.0.routes.load().upstreams()
     }
 
     /// What it has done and holds. Visits every part of the cache: not for the query path.
@@ -198,7 +220,7 @@ impl Resolver {
             stale,
             evicted,
             inflight: self.0.flights.count(),
-            servers: self.0.routes.stats(),
+            servers: self.0.routes.load().stats(),
         }
     }
 

@@ -119,6 +119,15 @@ impl Routes {
         groups.flatten().collect()
     }
 
+    /// The servers of everything that no zone has, for people.
+    pub(super) fn upstreams(&self) -> Vec<String> {
+        let steps = self.everything.steps.iter().flat_map(|step| match step {
+            Step::Forward { group, .. } => group.names(),
+            Step::Recurse(_) => vec![Upstream::Recurse.to_string()],
+        });
+        steps.collect()
+    }
+
     /// Forgets what validation has learned of keys and delegations.
     pub(super) fn flush(&self) {
         for step in self.all().flat_map(|route| &route.steps) {

@@ -154,6 +154,15 @@ impl Server {
         }
     }
 
+    /// A plain server's address, without the port where it is the usual one; others as configured.
+    pub(super) fn name(&self) -> String {
+        match &self.kind {
+            Kind::Plain { address, .. } if address.port() == 53 => address.ip().to_string(),
+            Kind::Plain { address, .. } => address.to_string(),
+            _ => self.label.to_string(),
+        }
+    }
+
     /// Whether nobody between that server and this program can change its answers: TLS, or the same
     /// machine. Only then does its AD bit mean anything (RFC 4035, section 4.9.3).
     pub(super) fn is_secure(&self) -> bool {

@@ -111,12 +111,14 @@ async fn what_must_not_be_cached_is_not() {
     })
     .await;
     let resolver = Resolver::new(&plain(&[&fake])).expect("a resolver");
-    for (name, code) in [("zero.example", 0), ("nosoa.example", 3)] {
-        let answer = resolver.resolve(key(name)).await;
-        assert_eq!((answer.rcode, answer.ttl_s), (code, 0));
-        assert!(resolver.hit(name, answer.stored_at).is_none(), "{name}");
-    }
+    let answer = resolver.resolve(key("zero.example")).await;
+    assert_eq!((answer.rcode, answer.ttl_s), (0, 0));
+    assert!(resolver.hit("zero.example", answer.stored_at).is_none());
     assert_eq!(resolver.stats().entries, 0);
+    let answer = resolver.resolve(key("nosoa.example")).await;
+    assert_eq!((answer.rcode, answer.ttl_s), (3, 30));
+    assert!(resolver.hit("nosoa.example", answer.stored_at + s(29)).is_some());
+    assert!(resolver.hit("nosoa.example", answer.stored_at + s(30)).is_none(), "a denial without SOA is kept shortly");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -540,4 +542,22 @@ async fn recursion_is_set_up_with_and_without_validation() {
     for dnssec in [false, true] {
         assert!(Resolver::new(&Options { dnssec, ..options(&["recurse"]) }).is_ok());
     }
+}
+
+#[tokio::test]
+async fn other_upstreams_are_asked_at_once_and_the_configured_ones_again() {
+    let configured = Fake::start(|question, _| Reaction::Say(address(question, 300))).await;
+    let chosen = Fake::start(|question, _| Reaction::Say(address(question, 300))).await;
+    let resolver = Resolver::new(&plain(&[&configured])).expect("a resolver");
+    resolver.resolve(key("www.example")).await;
+    assert_eq!((configured.count(), chosen.count()), (1, 0));
+    resolver.set_upstreams(Some(vec![Upstream::Plain(chosen.address)])).expect("set");
+    assert_eq!(resolver.upstreams(), [chosen.address.to_string()]);
+    assert!(resolver.hit("www.example", Instant::now()).is_none(), "the cached answer is the other's");
+    resolver.resolve(key("www.example")).await;
+    assert_eq!((configured.count(), chosen.count()), (1, 1));
+    assert!(resolver.set_upstreams(Some(vec![])).is_err());
+    resolver.set_upstreams(None).expect("set");
+    resolver.resolve(key("www.example")).await;
+    assert_eq!((configured.count(), chosen.count()), (2, 1));
 }

@@ -6,7 +6,7 @@ use super::tables::{AnyRow, Table};
 use super::unique::Unique;
 use crate::model::{Account, AdminId, DeviceId, LocationId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 /// Who changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,17 @@ pub enum Actor {
     Location(LocationId),
     /// Nobody we know: enrolment, a blocked person's request.
     Anonymous,
+}
+
+/// Something that happened without a row being changed, such as a sign-in that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// In whose trail it stands.
+    pub account: Account,
+    /// Whom it is about, at most 250 characters.
+    pub subject: String,
+    /// What there is to say, at most 250 characters.
+    pub detail: String,
 }
 
 /// One change of one row, its octets ready.
@@ -55,6 +66,8 @@ pub struct Batch {
     pub(super) actor: Actor,
     pub(super) operation: Cow<'static, str>,
     pub(super) now: Timestamp,
+    pub(super) address: Option<IpAddr>,
+    pub(super) incident: Option<Incident>,
     pub(super) writes: Vec<Write>,
     pub(super) conditions: Vec<Condition>,
 }
@@ -62,7 +75,25 @@ pub struct Batch {
 impl Batch {
     /// An empty batch. `operation` names what was done in the audit trail (`create_policy`).
     pub fn new(actor: Actor, operation: impl Into<Cow<'static, str>>, now: Timestamp) -> Self {
-        Batch { actor, operation: operation.into(), now, writes: Vec::new(), conditions: Vec::new() }
+        Batch {
+            actor,
+            operation: operation.into(),
+            now,
+            address: None,
+            incident: None,
+            writes: Vec::new(),
+            conditions: Vec::new(),
+        }
+    }
+
+    /// Notes in the audit trail where the actor came from.
+    pub fn from(self, address: IpAddr) -> Self {
+        Batch { address: Some(address), ..self }
+    }
+
+    /// Notes something in the audit trail, with or without changes of rows.
+    pub fn note(self, incident: Incident) -> Self {
+        Batch { incident: Some(incident), ..self }
     }
 
     /// Adds a row; conflicts if its id (a singleton: its owner) has one already.
@@ -124,9 +155,9 @@ impl Batch {
         self.writes.len()
     }
 
-    /// Whether it writes nothing.
+    /// Whether it writes nothing, not even a note.
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && self.incident.is_none()
     }
 }
 

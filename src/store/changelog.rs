@@ -1,14 +1,18 @@
 //! The change log: each batch as it was committed, beside the rows it changed and in the same
 //! atomic write. It is the audit trail, and what a reader that fell behind catches up from.
+//!
+//! Each entry carries the BLAKE3 hash of the one before, and the hash of the last stands beside the
+//! revision: an entry that was changed, taken out or put in afterwards breaks the chain. Whoever can rewrite the whole
+//! database can make a new chain; that shows in the head, which `weir audit verify` prints to be kept elsewhere.
 
-use super::batch::Actor;
+use super::batch::{Actor, Incident};
 use super::disk::{Disk, DiskError, Edits};
 use super::keys;
 use super::record::Revision;
 use super::tables::{AnyRow, Table};
 use crate::model::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Pieces removed with one commit, at most: should somebody keep much less than before.
 const PIECES_FORGOTTEN: usize = 4_000;
@@ -40,16 +44,34 @@ pub struct Committed {
     pub operation: Arc<str>,
     /// When, by the clock of the caller.
     pub time: Timestamp,
+    /// From where, if somebody came over the network.
+    pub address: Option<IpAddr>,
+    /// What happened, where that is no change of rows.
+    pub incident: Option<Incident>,
     /// The rows it changed.
     pub changes: Arc<[Change]>,
+}
+
+/// The hash of a logged change.
+pub(super) type Hash = [u8; 32];
+
+/// What the next entry carries of this one.
+pub(super) fn hash_of(revision: Revision, octets: &[u8]) -> Hash {
+    let mut hasher = blake3::Hasher::new_derive_key("weir change log v1");
+    hasher.update(&revision.0.to_be_bytes()).update(octets);
+    *hasher.finalize().as_bytes()
 }
 
 /// A batch as the log has it: rows as octets.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Entry {
+    /// The hash of the entry before; zeros in the first of a database.
+    pub(super) previous: Hash,
     pub(super) actor: Actor,
     pub(super) operation: String,
     pub(super) time: Timestamp,
+    pub(super) address: Option<IpAddr>,
+    pub(super) incident: Option<Incident>,
     pub(super) writes: Vec<EntryWrite>,
 }
 
@@ -61,12 +83,13 @@ pub(super) struct EntryWrite {
 }
 
 impl Entry {
-    /// Writes the entry, in pieces.
-    pub(super) fn write_to(&self, revision: Revision, edits: &mut Edits) {
+    /// Writes the entry, in pieces, and gives its hash.
+    pub(super) fn write_to(&self, revision: Revision, edits: &mut Edits) -> Hash {
         let octets = postcard::to_stdvec(self).expect("an entry has no maps or sequences of unknown length");
         for (chunk, piece) in octets.chunks(keys::VALUE_OCTETS_MAX).enumerate() {
             edits.insert(keys::change(revision, chunk as u32), piece);
         }
+        hash_of(revision, &octets)
     }
 
     /// The entry with its rows read.
@@ -87,6 +110,8 @@ impl Entry {
             actor: self.actor,
             operation: self.operation.as_str().into(),
             time: self.time,
+            address: self.address,
+            incident: self.incident.clone(),
             changes: changes?.into(),
         })
     }
@@ -100,22 +125,36 @@ pub(super) fn forget(disk: &Disk, last: Revision, edits: &mut Edits) -> Result<(
     Ok(())
 }
 
-/// Reads the log from a revision on.
-pub(super) struct Entries<I: Iterator> {
+/// Reads the log from a revision on, as octets.
+pub(super) struct Octets<I: Iterator> {
     pieces: std::iter::Peekable<I>,
 }
 
 type Piece = Result<(sled::IVec, sled::IVec), DiskError>;
 
 /// The entries after `since`, in order.
-pub(super) fn entries(disk: &Disk, since: Revision) -> Entries<impl Iterator<Item = Piece> + use<>> {
-    let first = keys::change(since.next(), 0);
-    let last = keys::change(Revision(u64::MAX), u32::MAX);
-    Entries { pieces: disk.range(&first, &last).peekable() }
+pub(super) fn entries(
+    disk: &Disk,
+    since: Revision,
+) -> impl Iterator<Item = Result<(Revision, Entry), DiskError>> + use<> {
+    octets(disk, since).map(|item| item.and_then(|(revision, octets)| Ok((revision, decode(&octets)?))))
 }
 
-impl<I: Iterator<Item = Piece>> Iterator for Entries<I> {
-    type Item = Result<(Revision, Entry), DiskError>;
+/// Reads an entry.
+pub(super) fn decode(octets: &[u8]) -> Result<Entry, DiskError> {
+    let damaged = |e| DiskError::Damaged(format!("the change log has a change that cannot be read: {e}"));
+    postcard::from_bytes(octets).map_err(damaged)
+}
+
+/// The entries after `since`, in order, as they are hashed.
+pub(super) fn octets(disk: &Disk, since: Revision) -> Octets<impl Iterator<Item = Piece> + use<>> {
+    let first = keys::change(since.next(), 0);
+    let last = keys::change(Revision(u64::MAX), u32::MAX);
+    Octets { pieces: disk.range(&first, &last).peekable() }
+}
+
+impl<I: Iterator<Item = Piece>> Iterator for Octets<I> {
+    type Item = Result<(Revision, Vec<u8>), DiskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (key, piece) = match self.pieces.next()? {
@@ -134,9 +173,6 @@ impl<I: Iterator<Item = Piece>> Iterator for Entries<I> {
                 octets.extend_from_slice(&piece);
             }
         }
-        match postcard::from_bytes(&octets) {
-            Ok(entry) => Some(Ok((revision, entry))),
-            Err(e) => damaged(&format!("has a change that cannot be read: {e}")),
-        }
+        Some(Ok((revision, octets)))
     }
 }

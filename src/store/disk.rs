@@ -155,6 +155,15 @@ impl Disk {
         Ok(Revision(self.number(keys::REVISION)?.unwrap_or(0)))
     }
 
+    /// The hash of the last logged change; zeros before the first.
+    pub(super) fn chain(&self) -> Result<[u8; 32], DiskError> {
+        match self.db.get(keys::CHAIN)?.as_deref().map(<[u8; 32]>::try_from) {
+            None => Ok([0; 32]),
+            Some(Ok(hash)) => Ok(hash),
+            Some(Err(_)) => Err(DiskError::Damaged("the hash of the change log is cut off".to_owned())),
+        }
+    }
+
     /// What tells this database from others that were or will be in its place.
     pub(super) fn identity(&self) -> Result<[u8; 16], DiskError> {
         let octets = self.db.get(keys::IDENTITY)?;

@@ -3,7 +3,7 @@
 //!
 //! | tag | then | value |
 //! |---|---|---|
-//! | `m` | name | format version, identity, revision |
+//! | `m` | name | format version, identity, revision, head of the change log's chain |
 //! | `n` | table (1) | the lowest id never given out in it (4) |
 //! | `r` | owner kind (1) and id (4), table (1), parent (4), id (4) | revision (8), version (1), postcard |
 //! | `c` | revision (8), piece (4) | a piece of the logged change |
@@ -25,6 +25,8 @@ pub(super) const FORMAT: &[u8] = b"mformat";
 pub(super) const IDENTITY: &[u8] = b"midentity";
 /// The key of the revision.
 pub(super) const REVISION: &[u8] = b"mrevision";
+/// The key of the hash of the last logged change.
+pub(super) const CHAIN: &[u8] = b"mchain";
 /// What row keys begin with.
 pub(super) const ROWS: &[u8] = b"r";
 /// What counter keys begin with.

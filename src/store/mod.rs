@@ -35,10 +35,10 @@ mod unique;
 mod view;
 mod writer;
 
-pub use batch::{Actor, Batch, CommitError};
+pub use batch::{Actor, Batch, CommitError, Incident};
 pub use changelog::{Change, Committed};
 pub use export::{ExportReport, export, export_name, exports_dir, list_exports};
-pub use history::{Changes, HistoryError};
+pub use history::{Changes, HistoryError, Verified};
 pub use import::{Existing, ImportError, import};
 pub use open::{OpenError, OpenReport, Options};
 pub use read::{All, AllRows, Rows};

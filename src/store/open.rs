@@ -127,6 +127,7 @@ impl Store {
             other => other?,
         };
         let Loaded { view, counters, imaged } = loaded;
+        let chain = disk.chain().map_err(|e| open_error(&dir.join("store"), e))?;
         let identity = disk.identity().map_err(|e| open_error(&dir.join("store"), e))?;
         report.created = view.revision == Revision(0);
         report.rows = view.len();
@@ -140,7 +141,7 @@ impl Store {
             subscribers: Mutex::new(Vec::new()),
         });
         let (requests, receiver) = mpsc::channel(super::WAITING_MAX);
-        let thread = writer::Writer::new(shared.clone(), receiver, counters);
+        let thread = writer::Writer::new(shared.clone(), receiver, counters, chain);
         let writer =
             std::thread::Builder::new().name("store".to_owned()).spawn(|| thread.run()).map_err(failed(dir))?;
         report.took = started.elapsed();

@@ -5,7 +5,7 @@ use super::keys::{IdKey, RowKey};
 use super::record::{self, Record, Revision, Row};
 use super::tables::AnyRow;
 use super::unique::Unique;
-use crate::model::Account;
+use crate::model::{Account, Customer};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -33,6 +33,25 @@ impl Store {
             return decode(&octets);
         }
         self.find(id).filter(|row: &Row<R>| row.value.owner() == owner)
+    }
+
+    /// The account and those above it, the system last.
+    pub fn account_and_above(&self, account: Account) -> Vec<Account> {
+        let mut chain = vec![account];
+        if let Account::Customer(id) = account
+            && let Some(msp) = self.find::<Customer>(id.0).and_then(|row| row.value.msp)
+        {
+            chain.push(Account::Msp(msp));
+        }
+        if account != Account::System {
+            chain.push(Account::System);
+        }
+        chain
+    }
+
+    /// A singleton in force for an account: its own, or that of the nearest account above that has one.
+    pub fn in_force<R: Record>(&self, account: Account) -> Option<Row<R>> {
+        self.account_and_above(account).into_iter().find_map(|owner| self.get::<R>(owner, 1))
     }
 
     /// The row that has this value; see `Record::unique` and the key functions of `Unique`.

@@ -98,6 +98,20 @@ impl Record for SignatureKeys {
     }
 }
 
+impl Record for CustomRole {
+    const TABLE: Table = Table::CustomRole;
+    any!(CustomRole);
+    fn owner(&self) -> Account {
+        self.owner
+    }
+    fn id(&self) -> u32 {
+        self.id.0
+    }
+    fn unique(&self) -> Vec<(Unique, Vec<u8>)> {
+        vec![(Unique::RoleName, Unique::name_in(self.owner, &self.name))]
+    }
+}
+
 impl Record for ApiToken {
     const TABLE: Table = Table::ApiToken;
     any!(ApiToken);

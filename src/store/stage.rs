@@ -1,7 +1,7 @@
 //! Deciding one batch: does what it expects hold, and what does it change?
 
 use super::batch::{Batch, CommitError, Condition, Write};
-use super::changelog::{Change, Committed, Entry, EntryWrite};
+use super::changelog::{Change, Committed, Entry, EntryWrite, Hash};
 use super::disk::{DiskError, Edits};
 use super::keys::{self, IdKey, RowKey};
 use super::record::{self, Revision};
@@ -80,15 +80,16 @@ pub(super) fn replay(
 }
 
 /// Checks a batch against the tip and works out its effects; `None` if it has none. `counters`
-/// change only if it passes.
+/// and `chain` (the hash of the last logged change) change only if it passes.
 pub(super) fn stage(
     batch: Batch,
     tip: &Tip<'_>,
     fingerprints: &Fingerprints,
     counters: &mut Counters,
+    chain: &mut Hash,
 ) -> Result<Option<Staged>, CommitError> {
     check_conditions(&batch, tip)?;
-    if batch.writes.is_empty() {
+    if batch.is_empty() {
         return Ok(None);
     }
     let revision = tip.revision().next();
@@ -116,10 +117,20 @@ pub(super) fn stage(
     *counters = raised;
     edits.insert(keys::REVISION, &revision.0.to_be_bytes());
     let operation = batch.operation.into_owned();
-    let entry = Entry { actor: batch.actor, operation, time: batch.now, writes: logged };
-    entry.write_to(revision, &mut edits);
-    let Entry { actor, operation, time, .. } = entry;
-    let committed = Committed { revision, actor, operation: operation.into(), time, changes: changes.into() };
+    let entry = Entry {
+        previous: *chain,
+        actor: batch.actor,
+        operation,
+        time: batch.now,
+        address: batch.address,
+        incident: batch.incident,
+        writes: logged,
+    };
+    *chain = entry.write_to(revision, &mut edits);
+    edits.insert(keys::CHAIN, &*chain);
+    let Entry { actor, operation, time, address, incident, .. } = entry;
+    let operation = operation.into();
+    let committed = Committed { revision, actor, operation, time, address, incident, changes: changes.into() };
     Ok(Some(Staged { edits, committed, effects, octets }))
 }
 

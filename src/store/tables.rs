@@ -175,6 +175,8 @@ tables! {
     32 Certificate "certificate"
     /// Embedded reports.
     33 PowerBi "power_bi"
+    /// Roles of accounts' own making.
+    34 CustomRole "role"
 }
 
 impl fmt::Display for Table {

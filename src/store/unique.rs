@@ -47,6 +47,8 @@ pub enum Unique {
     ReportUuid,
     /// A certificate's serial number, as shown.
     CertificateSerial,
+    /// Owner and name of a role, the name in lower case.
+    RoleName,
 }
 
 impl Unique {
@@ -72,6 +74,7 @@ impl Unique {
             Unique::Recategorisation => "recategorised name",
             Unique::ReportUuid => "report UUID",
             Unique::CertificateSerial => "certificate serial number",
+            Unique::RoleName => "role name",
         }
     }
 

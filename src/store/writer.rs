@@ -7,7 +7,7 @@
 
 use super::Shared;
 use super::batch::{Batch, CommitError};
-use super::changelog::{self, Committed};
+use super::changelog::{self, Committed, Hash};
 use super::disk::{self, Disk, DiskError, Edits};
 use super::record::Revision;
 use super::stage::{Counters, replay, stage};
@@ -30,16 +30,18 @@ pub(super) enum Request {
 /// Where the answer goes.
 pub(super) type Reply = Box<dyn FnOnce(Result<Revision, CommitError>) + Send>;
 
-/// Decides and writes; owns nothing but the counters as they are on disk.
+/// Decides and writes; owns nothing but the counters and the head of the chain as they are on disk.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
     counters: Counters,
+    /// The hash of the last logged change.
+    chain: Hash,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, requests: mpsc::Receiver<Request>, counters: Counters) -> Self {
-        Writer { shared, requests, counters }
+    pub(super) fn new(shared: Arc<Shared>, requests: mpsc::Receiver<Request>, counters: Counters, chain: Hash) -> Self {
+        Writer { shared, requests, counters, chain }
     }
 
     /// Serves requests until the store is closed.
@@ -85,6 +87,7 @@ impl Writer {
             return waiting.for_each(|(_, reply)| reply(Err(CommitError::from(&e))));
         }
         let mut counters = self.counters;
+        let mut chain = self.chain;
         let mut pending = Pending::default();
         let mut staged = Vec::new();
         let mut replies = Vec::new();
@@ -93,7 +96,7 @@ impl Writer {
         while octets < GROUP_OCTETS {
             let Some((batch, reply)) = waiting.next() else { break };
             let tip = Tip { view: &view, pending: &pending };
-            match stage(*batch, &tip, &self.shared.fingerprints, &mut counters) {
+            match stage(*batch, &tip, &self.shared.fingerprints, &mut counters, &mut chain) {
                 Ok(Some(one)) => {
                     octets += one.octets;
                     one.effects.merge_into(&mut pending);
@@ -117,6 +120,7 @@ impl Writer {
         match self.write(edits, &committed) {
             Ok(()) => {
                 self.counters = counters;
+                self.chain = chain;
                 self.shared.view.write().apply(pending);
                 for (reply, committed) in replies.into_iter().zip(&committed) {
                     reply(Ok(committed.revision));
@@ -160,6 +164,7 @@ impl Writer {
             taken_over.push(committed);
         }
         self.counters = disk.counters()?;
+        self.chain = disk.chain()?;
         self.shared.view.write().apply(pending);
         *self.shared.disk.write() = Some(disk);
         tracing::warn!(changes = taken_over.len(), "the database is open again; changes are taken");

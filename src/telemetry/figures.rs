@@ -70,9 +70,15 @@ pub const FIGURES: &[Figure] = &[
     seconds("weir_api_request_seconds", Kind::Histogram, "Time to answer a request to the API."),
     counter("weir_api_connections_refused_total", "Connections to the API refused because too many were open."),
     counter("weir_sign_ins_total", "Attempts to sign in, by outcome."),
+    counter("weir_sign_ins_untold_total", "Attempts to sign in that came too fast for the audit trail."),
+    counter("weir_mail_sent_total", "Mails that a relay took."),
+    counter("weir_mail_failures_total", "Mails that no relay took."),
     // Records.
     counter("weir_querylog_written_total", "Query events written to the log."),
     counter("weir_querylog_dropped_total", "Query events lost, by reason."),
+    seconds("weir_stats_seconds", Kind::Histogram, "Time to answer a question about the query log."),
+    counter("weir_stats_refused_total", "Questions about the query log that were not answered, by reason."),
+    counter("weir_reports_total", "Reports made and mailed, by outcome."),
     // The process. Names are those of the Prometheus client libraries.
     gauge("weir_build_info", "1, with the version as a label."),
     octets("process_resident_memory_bytes", "Resident memory."),

@@ -73,6 +73,14 @@ impl Client {
         self.send(Method::GET, path, None, None).await
     }
 
+    /// Gets a file: what type it says it is, and its octets.
+    pub async fn download(&self, path: &str) -> (String, Vec<u8>) {
+        let response = self.respond(Method::GET, path, None, None).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let content_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        (content_type, response.bytes().await.unwrap().to_vec())
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None, None).await
     }
@@ -88,6 +96,10 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, content_type: Option<&str>, body: Option<String>) -> Answer {
+        answer(self.respond(method, path, content_type, body).await).await
+    }
+
+    async fn respond(&self, method: Method, path: &str, content_type: Option<&str>, body: Option<String>) -> Response {
         let url: reqwest::Url = format!("{}{path}", self.base).parse().unwrap();
         let is_form = content_type == Some("application/x-www-form-urlencoded");
         let authority = format!("{}:{}", url.host_str().unwrap(), url.port_or_known_default().unwrap());
@@ -107,7 +119,7 @@ impl Client {
         if let (Some(content_type), Some(body)) = (content_type, body) {
             request = request.header(header::CONTENT_TYPE, content_type).body(body);
         }
-        answer(request.send().await.unwrap()).await
+        request.send().await.unwrap()
     }
 }
 

@@ -8,6 +8,7 @@
 mod accounts;
 mod client;
 mod daemon;
+mod devices;
 mod dns;
 mod domains;
 mod filtering;
@@ -15,7 +16,10 @@ mod kill;
 mod locations;
 mod operation;
 mod policies;
+mod recategorize;
 mod resolving;
+mod settings;
 mod signing_in;
 mod start;
+mod statistics;
 mod wire;

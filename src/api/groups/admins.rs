@@ -1,16 +1,16 @@
 //! Alias administrators: further people who may sign in for an account.
 
-use super::customers::set;
+use super::{customers::set, roles::to_assign};
 use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Email, Flag, Id, Number, Page, Password, Text},
+        input::{Email, Flag, Id, Nullable, Number, Page, Password, Text},
         operation::operations,
         reply::{Deleted, List, Object, Single, time_text},
         scope::OfAdmins,
     },
-    auth::{end_sessions, hash_password},
+    auth::{end_sessions, hash_password, permissions_of},
     model::*,
     store::{Batch, Row},
 };
@@ -55,6 +55,8 @@ struct ShownAdmin {
     vue_role_id: u8,
     /// Whether they go with the account.
     main: bool,
+    /// The role of the account's own making that they have; `null` is the built-in one.
+    role_id: Option<u32>,
 }
 
 impl Object for ShownAdmin {
@@ -83,6 +85,7 @@ fn show(call: &Call<OfAdmins>, admin: &Admin) -> ShownAdmin {
         account_type,
         vue_role_id,
         main: admin.main,
+        role_id: admin.custom_role.map(|id| id.0),
     }
 }
 
@@ -109,6 +112,9 @@ struct Create {
     /// Which role: that of the account, or 2 (sales) for the system.
     #[serde(default)]
     vue_role_id: Option<Number<1, { i32::MAX as i64 }>>,
+    /// A role of the account (`GET /roles`); absent is all that the account may do.
+    #[serde(default)]
+    role_id: Option<Id>,
 }
 
 async fn create(call: Call<OfAdmins>, input: Create) -> Result<Single<ShownAdmin>, ApiError> {
@@ -138,6 +144,7 @@ async fn create(call: Call<OfAdmins>, input: Create) -> Result<Single<ShownAdmin
         full_name: input.fullname.0,
         description: input.description.0,
         password_hash: hash_password(input.password.0).await?,
+        custom_role: input.role_id.map(|id| RoleId(id.0)),
         main: false,
         created: call.now,
     };
@@ -147,6 +154,14 @@ async fn create(call: Call<OfAdmins>, input: Create) -> Result<Single<ShownAdmin
             Account::System => batch,
             Account::Msp(id) => batch.expect(&call.view.msp(id)?),
             Account::Customer(id) => batch.expect(&call.view.customer(id)?),
+        };
+        let batch = match input.role_id {
+            None => {
+                call.check_grant(call.built_in(admin.role))?;
+                batch
+            }
+            // Its role too.
+            Some(id) => batch.expect(&to_assign(&call, account, id)?),
         };
         Ok((batch.create(&admin), ()))
     })
@@ -184,6 +199,9 @@ struct Update {
     description: Option<Text<250>>,
     #[serde(default)]
     password: Option<Password>,
+    /// A role of the account (`GET /roles`); `null` is all that the account may do.
+    #[serde(default)]
+    role_id: Nullable<Id>,
     /// False turns their second factor off, for whoever lost it; only they can turn one on.
     #[serde(default, rename = "2fa_enabled")]
     two_factors: Option<Flag>,
@@ -204,6 +222,23 @@ async fn update(call: Call<OfAdmins>, input: Update) -> Result<Single<ShownAdmin
         set(&mut new.email, input.email.as_ref().map(|email| &email.0));
         set(&mut new.description, input.description.as_ref().map(|text| &text.0));
         set(&mut new.password_hash, password_hash.as_ref());
+        if new.id != call.scope.caller.admin {
+            // Who can set a password, an address or a role can do what the administrator can.
+            check_holds(&call, &old.value)?;
+        }
+        match &input.role_id {
+            Nullable::Absent => {}
+            _ if new.main => return Err(ApiError::field("role_id", "the main administrator may do everything")),
+            Nullable::Null => {
+                call.check_grant(call.built_in(new.role))?;
+                new.custom_role = None;
+            }
+            Nullable::Value(id) => {
+                let role = to_assign(&call, new.account, *id)?;
+                batch = batch.expect(&role);
+                new.custom_role = Some(role.value.id);
+            }
+        }
         if new != old.value {
             batch = batch.update(&old, &new);
         }
@@ -222,6 +257,12 @@ async fn update(call: Call<OfAdmins>, input: Update) -> Result<Single<ShownAdmin
     .await?;
     let row = find(&call, id)?;
     Ok(Single::new(show(&call, &row.value)).at(row.revision))
+}
+
+/// Fails with 403 where an administrator may do what the caller may not.
+fn check_holds(call: &Call<OfAdmins>, admin: &Admin) -> Result<(), ApiError> {
+    let held = permissions_of(call.store(), admin);
+    call.check_grant(call.built_in(admin.role).iter().filter(|permission| held.has(*permission)).collect())
 }
 
 /// The address of an account is the one of its main administrator.
@@ -249,6 +290,7 @@ async fn delete(call: Call<OfAdmins>, which: Which) -> Result<Deleted, ApiError>
         if row.value.main {
             return Err(ApiError::conflict("The main administrator goes with its account"));
         }
+        check_holds(&call, &row.value)?;
         let (store, account) = (call.store(), row.value.account);
         let mut batch = end_sessions(store, batch.delete(&row), account, row.value.id);
         macro_rules! delete_rows {

@@ -185,6 +185,7 @@ async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<User>, Ap
         Account::Msp(id) => Some(id),
         Account::Customer(_) => return Err(ApiError::field("user_id", "has no meaning here")),
     };
+    call.check_grant(call.built_in(Role::Customer))?;
     let password_hash = hash_password(input.password.0).await?;
     let customer = Customer {
         id: CustomerId(call.next_id::<Customer>()),
@@ -212,6 +213,7 @@ async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<User>, Ap
         full_name: customer.name.clone(),
         description: String::new(),
         password_hash,
+        custom_role: None,
         main: true,
         created: call.now,
     };
@@ -271,6 +273,10 @@ struct Update {
 }
 
 async fn update(call: Call<OfCustomer>, input: Update) -> Result<Single<User>, ApiError> {
+    // Who sets its password or mail address can sign in as its administrator.
+    if input.password.is_some() || input.email.is_some() {
+        call.check_grant(call.built_in(Role::Customer))?;
+    }
     let password_hash = match input.password {
         Some(password) => Some(hash_password(password.0).await?),
         None => None,
@@ -288,6 +294,9 @@ async fn update(call: Call<OfCustomer>, input: Update) -> Result<Single<User>, A
         set(&mut new.timezone, input.timezone.as_ref().map(|zone| &zone.0));
         if new != old.value {
             batch = batch.update(&old, &new);
+        }
+        if new.timezone != old.value.timezone {
+            batch = super::cloud_keys::move_days(&call, &old.value, &new, batch)?;
         }
         if let Some(admin) = main_admin(&call.view, account) {
             let mut changed = admin.value.clone();

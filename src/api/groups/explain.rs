@@ -4,12 +4,13 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Flag, IpText, NameOrUrl, Text},
+        input::{Flag, Id, IpText, NameOrUrl, Text},
         operation::operations,
         reply::{Object, Single},
         scope::Own,
     },
-    model::Account,
+    identify::Supposed,
+    model::{Account, Device, DeviceId, InternalUser, InternalUserId},
 };
 use hickory_proto::rr::RecordType;
 use schemars::JsonSchema;
@@ -34,6 +35,12 @@ struct Question {
     /// The type asked for, by name or number; `A` where absent.
     #[serde(default, rename = "type")]
     qtype: Option<Text<10>>,
+    /// Suppose that the client is this device, with whoever uses it.
+    #[serde(default)]
+    device_id: Option<Id>,
+    /// Suppose that the client is this internal user.
+    #[serde(default)]
+    internal_user_id: Option<Id>,
     /// Whether an allowed name is resolved and its answer looked at; true where absent.
     #[serde(default)]
     resolve: Option<Flag>,
@@ -60,8 +67,20 @@ async fn explain(call: Call<Own>, input: Question) -> Result<Single<ExplanationR
         None => u16::from(RecordType::A),
         Some(text) => record_type(&text.0).ok_or_else(|| ApiError::field("type", "is no DNS record type"))?,
     };
+    let supposed = match (input.device_id, input.internal_user_id) {
+        (None, None) => None,
+        (Some(id), None) => {
+            call.view.find::<Device>(id.0, "device")?;
+            Some(Supposed::Device(DeviceId(id.0)))
+        }
+        (None, Some(id)) => {
+            call.view.find::<InternalUser>(id.0, "internal user")?;
+            Some(Supposed::User(InternalUserId(id.0)))
+        }
+        (Some(_), Some(_)) => return Err(ApiError::field("internal_user_id", "cannot stand beside device_id")),
+    };
     let resolve = input.resolve.is_none_or(|flag| flag.0);
-    let explained = call.filtering().explain(input.client.0, &input.name.0, qtype, resolve).await;
+    let explained = call.filtering().explain(input.client.0, supposed, &input.name.0, qtype, resolve).await;
     if explained.customer.is_some_and(|customer| !call.view.reaches(Account::Customer(customer))) {
         return Err(ApiError::not_found("client"));
     }

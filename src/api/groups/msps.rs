@@ -3,7 +3,7 @@
 use super::{
     admins::has_second_factor,
     customers::{default_policy, main_admin, set},
-    removal,
+    removal, statistics,
 };
 use crate::{
     api::{
@@ -96,6 +96,7 @@ struct Create {
 }
 
 async fn create(call: Call<Own>, input: Create) -> Result<Single<MspReply>, ApiError> {
+    call.check_grant(call.built_in(Role::Msp))?;
     let password_hash = hash_password(input.password.0).await?;
     let msp = Msp {
         id: MspId(call.next_id::<Msp>()),
@@ -115,6 +116,7 @@ async fn create(call: Call<Own>, input: Create) -> Result<Single<MspReply>, ApiE
         full_name: msp.name.clone(),
         description: String::new(),
         password_hash,
+        custom_role: None,
         main: true,
         created: call.now,
     };
@@ -143,6 +145,10 @@ struct Update {
 }
 
 async fn update(call: Call<OfMsp>, input: Update) -> Result<Single<MspReply>, ApiError> {
+    // Who sets its password or mail address can sign in as its administrator.
+    if input.password.is_some() || input.email.is_some() {
+        call.check_grant(call.built_in(Role::Msp))?;
+    }
     let password_hash = match input.password {
         Some(password) => Some(hash_password(password.0).await?),
         None => None,
@@ -204,7 +210,7 @@ async fn delete(call: Call<OfMsp>, _: Nothing) -> Result<Deleted, ApiError> {
 
 #[derive(Deserialize, JsonSchema)]
 struct Day {
-    /// The day, UTC.
+    /// The day, by the system's clock.
     date: Date,
 }
 
@@ -226,14 +232,14 @@ impl Object for Stats {
     }
 }
 
-/// Queries are not counted by account yet, so a day has none.
-async fn stats(_: Call<OfMsp>, day: Day) -> Result<Single<Stats>, ApiError> {
+async fn stats(call: Call<OfMsp>, day: Day) -> Result<Single<Stats>, ApiError> {
+    let (sums, customers) = statistics::of_msp(&call, day.date.0).await?;
     Ok(Single::new(Stats {
         date: day.date.0.to_string(),
-        allowed: 0,
-        blocked: 0,
-        average: 0,
-        malware_allowed: 0,
-        malware_blocked: 0,
+        allowed: sums.total.allowed,
+        blocked: sums.total.blocked,
+        average: (sums.total.requests() + customers / 2).checked_div(customers).unwrap_or_default(),
+        malware_allowed: sums.threats.allowed,
+        malware_blocked: sums.threats.blocked,
     }))
 }

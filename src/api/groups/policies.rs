@@ -411,7 +411,8 @@ async fn delete<S: Scope>(call: Call<S>, at: At) -> Result<Deleted, ApiError> {
                     .expect_unchanged::<Location>(owner, since)
                     .expect_unchanged::<Group>(owner, since)
                     .expect_unchanged::<InternalUser>(owner, since)
-                    .expect_unchanged::<Device>(owner, since);
+                    .expect_unchanged::<Device>(owner, since)
+                    .expect_unchanged::<DeviceDefaults>(owner, since);
                 Ok((batch, true))
             })
             .await?;
@@ -440,6 +441,10 @@ fn unused<S>(call: &Call<S>, policy: &Policy, batch: Batch) -> Result<Batch, Api
         .or_else(|| {
             let device = view.of::<Device>(owner).find(|row| row.value.policy == id)?.value;
             Some(format!("device {} ({})", device.id, device.name))
+        })
+        .or_else(|| {
+            view.of::<DeviceDefaults>(owner).find(|row| row.value.policy == id)?;
+            Some("the configuration of new devices".to_owned())
         });
     match user {
         Some(user) => Err(ApiError::conflict(format!("The policy is in use by {user}"))),

@@ -16,7 +16,7 @@ macro_rules! for_owned_tables {
         $do! { ($($argument)*)
             Address Device InternalUser Group Location ListEntry Policy CloudKeyUse CloudKey DeviceExceptionRule
             DeviceException DeviceDefaults Recategorisation BlockPage SupportContact Branding ScheduledReportRun
-            ScheduledReport Report PowerBi Session SecondFactor PasswordReset SignatureKeys ApiToken Admin
+            ScheduledReport Report PowerBi MailServer Session SecondFactor PasswordReset SignatureKeys ApiToken Admin CustomRole
         }
     };
 }

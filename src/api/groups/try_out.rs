@@ -69,7 +69,7 @@ impl Object for CategoriesReply {
 }
 
 async fn categories(call: Call<Own>, input: Domain) -> Result<Single<CategoriesReply>, ApiError> {
-    let set = call.filtering().categories(&input.domain.0);
+    let set = call.filtering().categories(call.view.account(), &input.domain.0);
     let categories = Catalogue::get().names(set).map(str::to_owned).collect();
     Ok(Single::new(CategoriesReply { success: true, categories }))
 }
@@ -105,7 +105,7 @@ async fn filtering(call: Call<Own>, input: Filtering) -> Result<Single<Filtering
         Nullable::Value(ip) => ip.0,
         Nullable::Absent | Nullable::Null => call.address,
     };
-    let explained = call.filtering().explain(address, &input.domain.0, TYPE_A, true).await;
+    let explained = call.filtering().explain(address, None, &input.domain.0, TYPE_A, true).await;
     if explained.customer.is_some_and(|customer| !call.view.reaches(Account::Customer(customer))) {
         return Err(ApiError::not_found("client"));
     }

@@ -3,9 +3,11 @@
 //!
 //! Each type checks its bounds while it is read, so that the error names the field, and describes
 //! itself to OpenAPI. Read `raw` (a value as it arrives), then the types: `plain`, `words`, `names`,
-//! `ranges`, `upload`.
+//! `ranges`, `upload`, `document`, `period`.
 
+mod document;
 mod names;
+mod period;
 mod plain;
 mod ranges;
 mod raw;
@@ -14,12 +16,16 @@ mod tests;
 mod upload;
 mod words;
 
+pub use document::JsonObject;
 pub use names::{ListedName, NameOrUrl};
+pub use period::Period;
 pub use plain::{AccountRef, Flag, Id, Nullable, Number, PolicyRef};
 pub use ranges::{IpText, Range, Ranges};
 pub use upload::Upload;
 pub(in crate::api) use words::choices;
-pub use words::{Date, Email, Label, NewPassword, OptionalEmail, Password, Text, TimeZone, UuidText};
+pub use words::{
+    Date, Email, Emails, Label, Link, NewPassword, OptionalEmail, Password, Text, TimeOfDay, TimeZone, UuidText, Words,
+};
 
 use super::error::ApiError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -34,6 +34,25 @@ fn flags_and_numbers_are_read_from_values_and_from_text() {
     assert_eq!(field(json!("3")), Ok(PolicyRef::Id(3)));
 }
 
+choices! {
+    enum Word {
+        /// One.
+        One = "one",
+        /// Two.
+        Two = "two",
+    }
+}
+
+#[test]
+fn a_word_is_read_in_any_case_and_missed_by_name() {
+    assert_eq!(field(json!(" ONE ")), Ok(Word::One));
+    assert_eq!(field(json!("two")), Ok(Word::Two));
+    for bad in [json!("three"), json!(1), json!(null), json!([])] {
+        assert_eq!(field::<Word>(bad), Err("x: must be one of: one two".into()));
+    }
+    assert_eq!(read::<One<Word>>(json!({})).err(), Some("x: is required".into()));
+}
+
 #[test]
 fn an_error_names_the_field_wherever_it_is() {
     #[derive(Deserialize, JsonSchema)]
@@ -82,6 +101,15 @@ fn text_has_its_bounds() {
     for bad in ["", "a", "@b", "a@", "a b@c"] {
         assert!(field::<Email>(json!(bad)).is_err(), "{bad}");
     }
+    assert_eq!(field(json!("a@b; c@d,,a@b ")), Ok(Emails(vec!["a@b".into(), "c@d".into()])));
+    for bad in [json!(""), json!(" , "), json!("a@b, c"), json!(vec!["a"; 2]), json!("a@b,".repeat(2100))] {
+        assert!(field::<Emails>(bad.clone()).is_err(), "{bad}");
+    }
+    assert_eq!(field(json!("09-05")), Ok(TimeOfDay(jiff::civil::time(9, 5, 0, 0))));
+    assert_eq!(field(json!("23:59")), Ok(TimeOfDay(jiff::civil::time(23, 59, 0, 0))));
+    for bad in ["", "24-00", "9-5", "12", "12-60", "12:30:10"] {
+        assert!(field::<TimeOfDay>(json!(bad)).is_err(), "{bad}");
+    }
     assert!(field::<TimeZone>(json!("Europe/London")).is_ok());
     assert!(field::<TimeZone>(json!("Mars/Olympus")).is_err());
     assert!(field::<Password>(json!("12345")).is_err());
@@ -129,4 +157,19 @@ fn ranges_lose_their_host_bits() {
     }
     let ranges: Ranges = field(json!("192.0.2.7, 192.0.2.7 198.51.100.0/24")).expect("valid");
     assert_eq!(ranges.0.len(), 2);
+}
+
+#[test]
+fn a_document_is_taken_as_object_and_as_text() {
+    let document = json!({ "filter": [1, { "a": null }] });
+    let Value::Object(object) = document.clone() else { panic!("an object") };
+    assert_eq!(field(document.clone()), Ok(JsonObject(object.clone())));
+    assert_eq!(field(json!(document.to_string())), Ok(JsonObject(object)));
+    for bad in [json!([]), json!("[]"), json!(1), json!("null"), json!(null)] {
+        assert_eq!(field::<JsonObject>(bad), Err("x: must be a JSON object or its text".into()));
+    }
+    let broken = field::<JsonObject>(json!("{'filter:{'type':'value'}}")).expect_err("is no JSON");
+    assert!(broken.starts_with("x: must be a JSON document: "), "{broken}");
+    let long = json!({ "a": "x".repeat(8 * 1024) });
+    assert_eq!(field::<JsonObject>(long), Err("x: must have at most 8192 octets".into()));
 }

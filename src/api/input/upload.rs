@@ -31,7 +31,9 @@ impl<'de> Deserialize<'de> for Upload {
             Text(String),
             Octets { base64: String },
         }
-        match File::deserialize(deserializer).map_err(|_| de::Error::custom("must be a file"))? {
+        // An absent file is told by the deserializer itself.
+        let value = Value::deserialize(deserializer)?;
+        match File::deserialize(value).map_err(|_| de::Error::custom("must be a file"))? {
             File::Text(text) => Ok(Upload(text.into_bytes())),
             File::Octets { base64 } => STANDARD.decode(base64).map(Upload).map_err(de::Error::custom),
         }

@@ -38,6 +38,38 @@ field_type!([const MAX: usize] Label<MAX>, "Label", { "type": "string", "minLeng
     }
 });
 
+/// Text of `MIN` to `MAX` characters, blanks at its ends cut off, no control characters but line ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words<const MIN: usize, const MAX: usize>(pub String);
+
+field_type!([const MIN: usize, const MAX: usize] Words<MIN, MAX>, "Words", {
+    "type": "string", "minLength": MIN, "maxLength": MAX
+}, |raw| {
+    let text = raw.text::<D::Error>()?.trim().to_owned();
+    if !(MIN..=MAX).contains(&text.chars().count()) {
+        let count = if MIN == MAX { format!("exactly {MIN}") } else { format!("{MIN} to {MAX}") };
+        Err(format!("must have {count} characters").into())
+    } else if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
+        Err("must not contain control characters".into())
+    } else {
+        Ok(Words(text))
+    }
+});
+
+/// A web address (`http` or `https`) of at most 2,000 characters, or empty for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link(pub String);
+
+field_type!([] Link, "Link", { "type": "string", "maxLength": 2000, "examples": ["https://support.example.com"] }, |raw| {
+    let text = match raw {
+        Raw::Null => String::new(),
+        raw => raw.text::<D::Error>()?.trim().to_owned(),
+    };
+    let url = text.parse::<reqwest::Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let good = text.is_empty() || text.len() <= 2000 && url.is_some_and(|url| url.host_str().is_some());
+    if good { Ok(Link(text)) } else { Err("must be an http or https address, or empty for none".into()) }
+});
+
 /// An e-mail address, as far as its look goes: something, `@`, something, at most 254 octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(pub String);
@@ -58,6 +90,34 @@ field_type!([] OptionalEmail, "OptionalEmail", { "type": "string", "maxLength": 
     };
     let good = text.is_empty() || is_email(&text);
     if good { Ok(OptionalEmail(text)) } else { Err("must be an e-mail address, or empty for none".into()) }
+});
+
+/// Addresses a report goes to.
+const EMAILS_MAX: usize = 100;
+/// Octets of all of them.
+const EMAILS_OCTETS_MAX: usize = 8000;
+
+/// E-mail addresses between commas or semicolons, at least one and at most 100, each kept once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emails(pub Vec<String>);
+
+field_type!([] Emails, "Emails", {
+    "type": "string", "minLength": 3, "maxLength": EMAILS_OCTETS_MAX, "examples": ["a@example.com, b@example.com"]
+}, |raw| {
+    let text = raw.text::<D::Error>()?;
+    let mut emails: Vec<String> = Vec::new();
+    for email in text.split([',', ';']).map(str::trim).filter(|email| !email.is_empty()) {
+        if !emails.iter().any(|known| known == email) {
+            emails.push(email.to_owned());
+        }
+    }
+    if emails.is_empty() || !emails.iter().all(|email| is_email(email)) {
+        Err("must be e-mail addresses between commas".into())
+    } else if emails.len() > EMAILS_MAX || text.len() > EMAILS_OCTETS_MAX {
+        Err(format!("must be at most {EMAILS_MAX} addresses of {EMAILS_OCTETS_MAX} octets together").into())
+    } else {
+        Ok(Emails(emails))
+    }
 });
 
 fn is_email(text: &str) -> bool {
@@ -144,6 +204,16 @@ field_type!([] Date, "Date", { "type": "string", "format": "date" }, |raw| {
     jiff::civil::Date::strptime("%Y-%m-%d", text.trim()).map(Date).map_err(|_| "must be a day as YYYY-MM-DD".into())
 });
 
+/// A minute of the day, as `HH-MM` or `HH:MM`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOfDay(pub jiff::civil::Time);
+
+field_type!([] TimeOfDay, "TimeOfDay", { "type": "string", "pattern": "^[0-9]{2}[-:][0-9]{2}$" }, |raw| {
+    let text = raw.text::<D::Error>()?.trim().replace('-', ":");
+    let time = Some(text).filter(|text| text.len() == 5).and_then(|text| jiff::civil::Time::strptime("%H:%M", text).ok());
+    time.map(TimeOfDay).ok_or_else(|| "must be a time of day as HH-MM".into())
+});
+
 /// Makes an enum that is read from words, in any case.
 macro_rules! choices {
     ($($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? })+) => {$(
@@ -153,7 +223,12 @@ macro_rules! choices {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <String as serde::Deserialize>::deserialize(deserializer).unwrap_or_default();
+                let text = match <String as serde::Deserialize>::deserialize(deserializer) {
+                    Ok(text) => text,
+                    // That it is absent is told in other words.
+                    Err(error) if error.to_string().starts_with("missing field") => return Err(error),
+                    Err(_) => String::new(),
+                };
                 $(if text.trim().eq_ignore_ascii_case($word) { return Ok($name::$variant); })+
                 Err(serde::de::Error::custom(concat!("must be one of:" $(, " ", $word)+)))
             }

@@ -1,14 +1,18 @@
 //! A store with two MSPs and four customers, and an API over it.
 
 use crate::{
-    api::{Api, Connection, Explained, Filtering, Options, Services, system_clock},
+    api::{Api, Connection, EmbedTokens, Endpoints, Explained, Filtering, Options, Services, system_clock},
     auth::{ClientKeys, SignInEvent, SigningKey, first_start, keys},
     category::{Catalogue, Index},
-    identify::Identified,
+    certs::{CertSource, CertStore},
+    identify::{Identified, Supposed},
     mail::{Mail, MailError, Mailer, Relay},
     model::*,
-    policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, choose, evaluate},
+    policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, categorise, choose, evaluate},
     publish::Publisher,
+    querylog::{LogReader, QueryEvent, QueryLog},
+    resolve::{self, Resolver, Upstream},
+    stats::{Spool, Stats},
     store::{Actor, Batch, Revision, Store},
 };
 use arc_swap::ArcSwap;
@@ -57,14 +61,23 @@ impl Filtering for Deciding {
         self.snapshot.load_full()
     }
 
-    fn categories(&self, name: &DomainName) -> CategorySet {
-        self.categories.categories(name.as_name()).set
+    fn categories(&self, account: Account, name: &DomainName) -> CategorySet {
+        let snapshot = self.snapshot();
+        categorise(&snapshot, account, &Suffixes::new(name.as_name(), snapshot.key), &self.categories).set
     }
 
-    fn explain<'a>(&'a self, address: IpAddr, name: &'a DomainName, _: u16, _: bool) -> BoxFuture<'a, Explained> {
+    fn explain<'a>(
+        &'a self,
+        address: IpAddr,
+        supposed: Option<Supposed>,
+        name: &'a DomainName,
+        _: u16,
+        _: bool,
+    ) -> BoxFuture<'a, Explained> {
         let snapshot = self.snapshot();
-        let client = match snapshot.identify(address) {
-            Identified::Known(client) => Some(client),
+        let client = match (supposed, snapshot.identify(address)) {
+            (Some(supposed), _) => snapshot.suppose(address, supposed),
+            (None, Identified::Known(client)) => Some(client),
             _ => None,
         };
         let chosen = client.as_ref().and_then(|client| choose(&snapshot, client));
@@ -78,11 +91,12 @@ impl Filtering for Deciding {
                 }
             }
         };
+        let account = client.as_ref().map_or(Account::System, |client| Account::Customer(client.customer));
         let explained = Explained {
             customer: client.map(|client| client.customer),
             blocked: verdict != "allowed",
-            categories: Catalogue::get().names(self.categories(name)).map(str::to_owned).collect(),
-            details: json!({ "verdict": verdict }),
+            categories: Catalogue::get().names(self.categories(account, name)).map(str::to_owned).collect(),
+            details: json!({ "verdict": verdict, "policy": chosen.map(|chosen| chosen.policy.id.0) }),
         };
         Box::pin(async move { explained })
     }
@@ -132,6 +146,7 @@ impl As {
 pub struct House {
     pub api: Api,
     pub store: Store,
+    pub services: Services,
     pub msp: u32,
     pub other_msp: u32,
     pub one: u32,
@@ -145,7 +160,7 @@ pub struct House {
     /// Attempts to sign in.
     pub sign_ins: Arc<Mutex<Vec<SignInEvent>>>,
     tokens: Vec<(As, String)>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -154,6 +169,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: http::HeaderMap,
     pub json: Value,
+    /// The file that goes with it.
+    pub spool: Option<Spool>,
 }
 
 impl Answer {
@@ -185,6 +202,11 @@ impl House {
     }
 
     pub async fn with(options: Options) -> House {
+        Self::with_services(options, |_| {}).await
+    }
+
+    /// With parts of the daemon of one's own.
+    pub async fn with_services(options: Options, change: impl FnOnce(&mut Services)) -> House {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(folder.path(), crate::store::Options::default()).expect("opens");
         let path = folder.path().to_owned();
@@ -203,14 +225,24 @@ impl House {
         LATER_S.set(0);
         let (mailbox, sign_ins) = (Mailbox::default(), Arc::<Mutex<Vec<SignInEvent>>>::default());
         let heard = sign_ins.clone();
-        let services = Services {
+        let source = CertSource::SelfSigned { dir: folder.path().join("tls"), names: vec![] };
+        let nobody = Upstream::Plain(([127, 0, 0, 1], 9).into());
+        let reader = LogReader::new(folder.path().join("querylog"));
+        let mut services = Services {
+            stats: Stats::new(reader, store.clone(), jiff::tz::TimeZone::UTC),
             filtering,
             metrics: None,
             mail: Arc::new(mailbox.clone()),
             signing_key: Arc::new(SigningKey::open(&store).expect("makes a key")),
             sign_ins: Arc::new(move |event| heard.lock().push(event.clone())),
+            certificates: Some(CertStore::open(source).expect("a certificate")),
+            resolver: Resolver::new(&resolve::Options { upstreams: vec![nobody], ..Default::default() })
+                .expect("set up"),
+            licence_key: None,
+            embed: EmbedTokens::new(Endpoints { login: String::new(), api: String::new() }, None).expect("a client"),
         };
-        let api = Api::new(store.clone(), services, options, house_clock);
+        change(&mut services);
+        let api = Api::new(store.clone(), services.clone(), options, house_clock);
         let admin = store.all::<Admin>().next().expect("the first administrator").value;
         let (row, keys) = keys::make(&store, admin.id, admin.account, system_clock()).expect("random");
         let mut house = House {
@@ -225,7 +257,8 @@ impl House {
             other: 0,
             suspended: 0,
             tokens: vec![],
-            _folder: folder,
+            folder,
+            services,
             store,
         };
         let batch = Batch::new(Actor::Daemon, "test", system_clock()).create(&row);
@@ -289,6 +322,22 @@ impl House {
         self.tokens.push((caller, token));
     }
 
+    /// The administrator a caller is.
+    pub fn admin_id(&self, caller: As) -> u32 {
+        let digest = crate::auth::digest(self.token(caller));
+        let row = self.store.find_unique::<ApiToken>(crate::store::Unique::ApiToken, &digest);
+        row.expect("a token").value.admin.0
+    }
+
+    /// Changes a row behind the API's back.
+    pub async fn change<R: crate::store::Record>(&self, id: u32, change: impl FnOnce(&mut R)) {
+        let old = self.store.find::<R>(id).expect("is there");
+        let mut new = old.value.clone();
+        change(&mut new);
+        let batch = Batch::new(Actor::Daemon, "test", system_clock()).update(&old, &new);
+        self.store.commit(batch).await.expect("commits");
+    }
+
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
         LATER_S.set(LATER_S.get() + seconds);
@@ -330,7 +379,24 @@ impl House {
         let response: Response<Bytes> = self.api.handle(request, LOOPBACK).await;
         let (head, body) = response.into_parts();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status.as_u16(), headers: head.headers, json }
+        let spool = head.extensions.get::<Spool>().cloned();
+        Answer { status: head.status.as_u16(), headers: head.headers, json, spool }
+    }
+
+    /// Writes queries into the log, oldest first.
+    pub fn log(&self, queries: impl IntoIterator<Item = QueryEvent>) {
+        let dir = self.folder.path().join("querylog");
+        let log = QueryLog::start(crate::querylog::Options { dir, retention_days: 60 }).expect("a thread");
+        queries.into_iter().for_each(|query| log.sender().send(query));
+        log.close();
+    }
+
+    /// The same with an `If-Match`.
+    pub async fn post_if(&self, caller: As, path: &str, body: Value, tag: &str) -> Answer {
+        let request = Request::post(format!("/restapi{path}")).header("host", "weir.test").header("if-match", tag);
+        let request = request.header("authorization", format!("Bearer {}", self.token(caller)));
+        let body = Full::new(Bytes::from(body.to_string()));
+        self.send(request.header("content-type", "application/json").body(body).expect("a request")).await
     }
 
     /// What a client at this address gets for a name: `Allowed`, `Blocked` or `Refused`.

@@ -54,7 +54,7 @@ impl House {
         let request = request.body(Full::<Bytes>::default()).expect("a request");
         let (head, body) = self.api.handle(request, from).await.into_parts();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: head.status.as_u16(), headers: head.headers, json }
+        Answer { status: head.status.as_u16(), headers: head.headers, json, spool: None }
     }
 
     /// A whole sign-in by HTTP Basic.

@@ -1,6 +1,9 @@
 //! Every operation, called by everybody who must not.
 
-use super::harness::{As, CALLERS, House, id};
+use super::{
+    harness::{As, CALLERS, House, id},
+    people::People,
+};
 use crate::{
     api::{Operation, groups},
     model::{Account, CustomerId, Policy},
@@ -17,6 +20,15 @@ struct Rows {
     msp_entry: u32,
     location: u32,
     address: u32,
+    people: People,
+    exception: u32,
+    rule: u32,
+    cloud_key: u32,
+    recategorized: u32,
+    role: u32,
+    schedule: u32,
+    report: String,
+    uuid: String,
 }
 
 impl Rows {
@@ -30,13 +42,47 @@ impl Rows {
         let location = json!({ "name": "l", "ip": "198.51.100.0/24" });
         let location = house.post(As::One, &format!("/users/{one}/locations/staticip"), location).await.ok();
         let address = id(&location["addresses"][0]);
-        Rows { customer: one, msp: house.msp, policy, entry, msp_entry, location: id(&location), address }
+        let role = json!({ "name": "r", "permissions": ["policy.lists.view"] });
+        let role = id(&house.post(As::One, "/roles", role).await.ok());
+        let exception = id(&house.post(As::One, "/deviceexceptions", json!({ "name": "e" })).await.ok());
+        let rules = format!("/deviceexceptions/{exception}/rules");
+        let rule = id(&house.post(As::One, &rules, json!({ "domain": "a.example" })).await.ok());
+        let cloud_key = id(&house.post(As::One, &format!("/users/{one}/cloudkeys"), json!({})).await.ok());
+        house.post(As::One, "/recategorize", json!({ "domain": "a.example", "category1": 1 })).await.ok();
+        let recategorized = id(&house.get(As::One, "/recategorize").await.ok()["data"][0]);
+        let people = house.people().await;
+        let schedule = json!({
+            "report": "r_requests_user", "sender": "a@weir.test", "recipients": "b@weir.test", "subject": "s",
+        });
+        let schedule = house.post(As::One, &format!("/users/{one}/scheduledreports"), schedule).await.ok();
+        let report = house.post(As::One, &format!("/users/{one}/reports"), json!({ "name": "r" })).await.ok();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let user = house.get(As::Msp, &format!("/users/{one}")).await.ok();
+        Rows {
+            customer: one,
+            msp: house.msp,
+            policy,
+            entry,
+            msp_entry,
+            location: id(&location),
+            address,
+            role,
+            people,
+            exception,
+            rule,
+            cloud_key,
+            recategorized,
+            schedule: id(&schedule),
+            report: text(&report["id"]),
+            uuid: text(&user["uuid_str"]),
+        }
     }
 
     /// A path with these rows in it, and the same path with rows that do not exist. The second is
     /// `None` where the path names no row.
     fn fill(&self, pattern: &str) -> (String, Option<String>) {
         const NONE: &str = "2147483000";
+        const NO_UUID: &str = "0130ae8f-3712-4dad-9e1b-f2ad5ebc136c";
         let path = pattern.split('?').next().unwrap_or(pattern);
         let own = if path.starts_with("/users") {
             self.customer
@@ -44,24 +90,45 @@ impl Rows {
             self.msp
         } else if path.starts_with("/locationaddresses") {
             self.address
+        } else if path.starts_with("/devices/") {
+            self.people.laptop
+        } else if path.ends_with("/rules/{id}") {
+            self.rule
+        } else if path.starts_with("/deviceexceptions") {
+            self.exception
         } else {
             self.location
         };
         let entry = if path.starts_with("/domains") { self.msp_entry } else { self.entry };
-        let filled =
-            path.replace("{action}", "block").replace("{locationtype}", "staticip").replace("{categoryid}", "15");
+        let counts = path.contains("/stats/") || path.contains("/history/");
+        let filled = path
+            .replace("{action}", if counts { "blocked" } else { "block" })
+            .replace("{locationtype}", "staticip")
+            .replace("{categoryid}", "15")
+            .replace("{date}", "2026-01-01")
+            .replace("{days}", "7")
+            .replace("{day}", "today")
+            .replace("{filename}", "1100.wtc.json.gz");
         let rows = [
-            ("{id}", own),
-            ("{policyid}", self.policy),
-            ("{domainid}", entry),
-            ("{locationid}", self.location),
-            ("{addressid}", self.address),
+            ("{id}", own.to_string(), NONE),
+            ("{policyid}", self.policy.to_string(), NONE),
+            ("{domainid}", entry.to_string(), NONE),
+            ("{locationid}", self.location.to_string(), NONE),
+            ("{addressid}", self.address.to_string(), NONE),
+            ("{deviceid}", self.people.laptop.to_string(), NONE),
+            ("{groupid}", self.people.group.to_string(), NONE),
+            ("{userid}", self.people.ann.to_string(), NONE),
+            ("{exceptionid}", self.exception.to_string(), NONE),
+            ("{cloudkeyid}", self.cloud_key.to_string(), NONE),
+            ("{recategorizeid}", self.recategorized.to_string(), NONE),
+            ("{roleid}", self.role.to_string(), NONE),
+            ("{scheduledreportid}", self.schedule.to_string(), NONE),
+            ("{reportid}", self.report.clone(), NO_UUID),
+            ("{uuid}", self.uuid.clone(), NO_UUID),
         ];
-        let with = |value: &dyn Fn(u32) -> String| {
-            rows.iter().fold(filled.clone(), |path, (name, row)| path.replace(name, &value(*row)))
-        };
-        let named = with(&|row| row.to_string());
-        let absent = with(&|_| NONE.to_owned());
+        let fill = |path: String, (name, row, _): &(&str, String, &str)| path.replace(name, row);
+        let named = rows.iter().fold(filled.clone(), fill);
+        let absent = rows.iter().fold(filled, |path, (name, _, none)| path.replace(name, none));
         assert!(!named.contains('{'), "{named}");
         (named.clone(), (absent != named).then_some(absent))
     }
@@ -72,7 +139,8 @@ fn body() -> Value {
     json!({
         "name": "n", "accountname": "n", "description": "d", "email": "n@weir.test", "license": "l", "password": "secret1",
         "domain": "n.example", "ip": "203.0.113.77", "allowed": true, "csv": "n.example\n", "locationtype": "staticip",
-        "client": "203.0.113.77", "date": "2026-01-01",
+        "client": "203.0.113.77", "date": "2026-01-01", "category1": 1, "permissions": [], "report": "r_requests_user",
+        "sender": "a@weir.test", "recipients": "b@weir.test", "subject": "s", "days": 7,
     })
 }
 
@@ -126,9 +194,43 @@ async fn every_operation_refuses_every_wrong_caller() {
     assert_eq!(policies, 2);
 }
 
+#[tokio::test]
+async fn a_batch_gives_nobody_more_rights() {
+    let house = House::new().await;
+    let rows = Rows::make(&house).await;
+    let mut refused = 0;
+    for caller in [As::OtherMsp, As::Other] {
+        let role = caller.role().expect("a caller has a role");
+        let mut requests = Vec::new();
+        for operation in groups::operations().iter().filter(|operation| !operation.is_public()) {
+            for (method, pattern) in calls(operation) {
+                let (path, absent) = rows.fill(pattern);
+                let status = match operation.admits(role) {
+                    false => 403,
+                    true if absent.is_some() && names_a_row(pattern) => 404,
+                    true => continue,
+                };
+                requests.push((json!({ "method": method.as_str(), "path": path, "parameters": body() }), status));
+            }
+        }
+        for chunk in requests.chunks(50) {
+            let batch: serde_json::Map<String, Value> =
+                chunk.iter().enumerate().map(|(index, (request, _))| (index.to_string(), request.clone())).collect();
+            let answers = house.post(caller, "/batch", Value::Object(batch)).await.json;
+            for (index, (request, status)) in chunk.iter().enumerate() {
+                let answer = &answers[index.to_string()];
+                assert_eq!(answer["code"], *status, "{request} as {caller:?}: {answer}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "{refused} refusals");
+}
+
 /// Whether a path names rows of a tenant at all.
 fn names_a_row(pattern: &str) -> bool {
-    ["{id}", "{policyid}", "{domainid}", "{locationid}", "{addressid}"].iter().any(|name| pattern.contains(name))
+    let id = |name: &str| matches!(name, "id" | "uuid") || name.ends_with("id") && name != "categoryid";
+    pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next()).any(id)
 }
 
 async fn bad_signature(house: &House, method: &Method, path: &str) -> u16 {

@@ -164,3 +164,52 @@ async fn many_callers_change_one_object_without_losing_a_change() {
         assert_eq!(row["allowed"], id(row).is_multiple_of(2), "{row}");
     }
 }
+
+#[tokio::test]
+async fn a_post_sent_again_with_its_key_is_answered_again_and_done_once() {
+    let house = House::new().await;
+    let send = async |key: &str, body: &[u8]| {
+        let mut request = request(&house, "POST", "/restapi/users", Some("application/json"), body);
+        request.headers_mut().insert("idempotency-key", key.parse().expect("a header"));
+        house.send(request).await
+    };
+    let body = br#"{"accountname":"n","email":"n@weir.test","license":"x","password":"secret1"}"#;
+    let first = send("\"k-1\"", body).await;
+    let again = send("k-1", body).await;
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(again.json, first.json);
+    assert_eq!(first.ok()["accountname"], "n");
+    send("k-1", b"{}").await.refused(422);
+    send("k-2", body).await.refused(409);
+    send("", body).await.refused(400);
+    // What was refused is judged anew.
+    send("k-3", b"{}").await.refused(400);
+    send("k-3", br#"{"accountname":"m","email":"m@weir.test","license":"x","password":"secret1"}"#).await.ok();
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_ignored_unless_strict_handling_is_preferred() {
+    let house = House::new().await;
+    let one = format!("/restapi/users/{}", house.one);
+    let body = br#"{"description":"d","colour":"red"}"#;
+    house.send(request(&house, "POST", &one, Some("application/json"), body)).await.ok();
+    let mut strict = request(&house, "POST", &one, Some("application/json"), body);
+    strict.headers_mut().insert("prefer", "return=minimal, handling=strict".parse().expect("a header"));
+    let error = house.send(strict).await.refused(400);
+    assert!(error.starts_with("colour"), "{error}");
+    let mut strict = request(&house, "POST", &one, Some("application/json"), br#"{"description":"d"}"#);
+    strict.headers_mut().insert("prefer", "handling=strict".parse().expect("a header"));
+    assert_eq!(house.send(strict).await.headers["preference-applied"], "handling=strict");
+}
+
+#[tokio::test]
+async fn who_comes_too_late_is_told_the_object_as_it_is_now() {
+    let house = House::new().await;
+    let one = format!("/restapi/users/{}", house.one);
+    let tag = house.send(request(&house, "GET", &one, None, b"")).await.headers["etag"].clone();
+    house.send(request(&house, "POST", &one, None, b"description=first")).await.ok();
+    let mut late = request(&house, "POST", &one, None, b"description=second");
+    late.headers_mut().insert("if-match", tag);
+    let answer = house.send(late).await;
+    assert_eq!((answer.status, &answer.json["current"]["description"]), (412, &json!("first")));
+}

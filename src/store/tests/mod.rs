@@ -2,6 +2,7 @@
 //! random, damaged, full, exported and imported.
 
 mod backup;
+mod chain;
 mod crash;
 mod model;
 mod recovery;

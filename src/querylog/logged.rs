@@ -1,0 +1,73 @@
+//! A line read back.
+
+use serde::Deserialize;
+use std::{borrow::Cow, net::IpAddr};
+
+/// What became of a logged query, for people who count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered, or refused for another reason than a policy.
+    Allowed,
+    /// Blocked by a policy.
+    Blocked,
+    /// Would have been blocked, but somebody let it through.
+    Bypassed,
+}
+
+/// What a line says. Unknown members are left out, so that older and newer lines can be read.
+#[derive(Debug, Deserialize)]
+pub struct LoggedQuery<'a> {
+    /// When it was answered.
+    pub time: jiff::Timestamp,
+    /// The address it came from.
+    pub client: IpAddr,
+    /// Id of the customer.
+    pub customer: u32,
+    /// Id of the location, where it is known.
+    #[serde(default)]
+    pub location: Option<u32>,
+    /// Id of the roaming device, where it is known.
+    #[serde(default)]
+    pub device: Option<u32>,
+    /// Id of the internal user, where it is known.
+    #[serde(default)]
+    pub user: Option<u32>,
+    /// Id of the policy that decided.
+    pub policy: u32,
+    /// The name asked for.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// The type asked for.
+    #[serde(rename = "type", borrow)]
+    pub qtype: Cow<'a, str>,
+    /// Response code.
+    #[serde(borrow)]
+    pub rcode: Cow<'a, str>,
+    #[serde(borrow)]
+    verdict: Cow<'a, str>,
+    /// Microseconds from arrival to answer; `None` in lines older than this member.
+    #[serde(default)]
+    pub took_us: Option<u32>,
+    /// Number of the category that blocked, else the first the name has.
+    #[serde(default)]
+    pub category: Option<u8>,
+    #[serde(default)]
+    categories: Vec<u8>,
+}
+
+impl LoggedQuery<'_> {
+    /// What became of it.
+    pub fn outcome(&self) -> Outcome {
+        match &*self.verdict {
+            "blocked" => Outcome::Blocked,
+            "bypassed" => Outcome::Bypassed,
+            _ => Outcome::Allowed,
+        }
+    }
+
+    /// Numbers of all categories that were known of the name.
+    pub fn categories(&self) -> impl Iterator<Item = u8> + '_ {
+        let one = self.category.filter(|_| self.categories.is_empty());
+        self.categories.iter().copied().chain(one)
+    }
+}
