@@ -20,7 +20,8 @@ fn at_depth(name: &str, schema: &Value, definitions: &Map<String, Value>, depth:
         let target = reference.rsplit('/').next().and_then(|key| definitions.get(key));
         return target.map_or(Value::Null, |target| inner(name, target));
     }
-    for given in [schema.get("const"), schema["examples"].get(0), schema["enum"].get(0)].into_iter().flatten() {
+    let given = schema.get("const").or_else(|| schema["examples"].get(0)).or_else(|| schema["enum"].get(0));
+    if let Some(given) = given {
         return given.clone();
     }
     for choice in ["anyOf", "oneOf", "allOf"] {

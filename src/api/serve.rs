@@ -325,7 +325,7 @@ impl Api {
         let inner = &*self.0;
         let Ok(route) = inner.router.find(&Method::GET, path) else { return error };
         let operation = &inner.operations[route.operation];
-        if !arrival.caller.as_ref().is_some_and(|caller| check_rights(caller, operation).is_ok()) {
+        if arrival.caller.as_ref().is_none_or(|caller| check_rights(caller, operation).is_err()) {
             return error;
         }
         let arrival = Arrival { operation: operation.id, if_match: None, ..arrival };

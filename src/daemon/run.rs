@@ -298,7 +298,6 @@ fn api_options(config: &Config) -> api::Options {
         address_rate: Rate { per_second: config.api.address_rate, burst: config.api.address_rate.saturating_mul(4) },
         copy_settings: config.policy.inheritance == Inheritance::Copy,
         names: config.api.names.clone(),
-        ..api::Options::default()
     }
 }
 
