@@ -162,10 +162,9 @@ async fn too_many_questions_at_once_fail_at_once() {
         })
         .into();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let started = Instant::now();
     let answer = resolver.resolve(key("c.example")).await;
-    assert!(started.elapsed() < Duration::from_millis(u64::from(TIMEOUT_MS) / 2));
     assert_eq!((answer.rcode, answer.ede), (2, Some(ede::NETWORK_ERROR)));
+    assert_eq!(resolver.stats().inflight, 2, "the others are still waited for");
     for caller in waiting {
         assert_eq!(caller.await.expect("no panic").ede, Some(ede::NO_REACHABLE_AUTHORITY));
     }
@@ -185,10 +184,8 @@ async fn a_silent_upstream_is_left_for_the_next_and_taken_back_when_it_answers()
     let resolver = Resolver::new(&plain(&[&first, &second])).expect("a resolver");
     assert_eq!(resolver.resolve(key("a.example")).await.counts, [1, 0, 0]);
     let before = first.count();
-    let started = Instant::now();
     assert_eq!(resolver.resolve(key("b.example")).await.counts, [1, 0, 0]);
-    assert!(started.elapsed() < Duration::from_millis(u64::from(TIMEOUT_MS)), "nobody waits for it again");
-    assert_eq!((first.count(), second.count()), (before, 2));
+    assert_eq!((first.count(), second.count()), (before, 2), "nobody asks it again");
     let healthy: Vec<bool> = resolver.stats().servers.iter().map(|server| server.healthy).collect();
     assert_eq!(healthy, [false, true]);
 

@@ -35,6 +35,34 @@ fn the_operations_are_those_of_the_golden_list() {
 }
 
 #[test]
+fn every_call_that_scripts_of_this_api_make_has_a_row() {
+    let shape = |path: &str| {
+        let path = path.split('?').next().unwrap_or(path);
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    };
+    let operations = groups::operations();
+    let calls = operations.iter().flat_map(|operation| {
+        operation.paths.iter().flat_map(|path| operation.methods.iter().map(|method| (method.to_string(), shape(path))))
+    });
+    let calls: Vec<(String, String)> = calls.collect();
+    // A literal in a script's path may be a parameter's value here: `/locations/staticip` of `/locations/{locationtype}`.
+    let fits = |pattern: &str, path: &str| {
+        let (pattern, path): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
+        pattern.len() == path.len() && pattern.iter().zip(&path).all(|(known, asked)| *known == "{}" || known == asked)
+    };
+    let contract = include_str!("../../../tests/fixtures/contract.txt");
+    let mut count = 0;
+    for line in contract.lines().filter(|line| !line.starts_with('#')) {
+        let (method, path) = line.split_once(' ').expect("method and path");
+        let path = shape(path);
+        assert!(calls.iter().any(|(known, pattern)| known == method && fits(pattern, &path)), "{line}");
+        count += 1;
+    }
+    assert!(count >= 208, "{count}");
+}
+
+#[test]
 fn operation_names_and_paths_are_unique() {
     let operations = groups::operations();
     let mut names: Vec<&str> = operations.iter().map(|operation| operation.id).collect();
