@@ -44,6 +44,9 @@ Request headers that every operation knows:
 * `Prefer: handling=strict`: an unknown field in the body is refused instead of ignored.
 * `X-Request-Id`: stands in the answer and in the server's log.";
 
+/// Operations that show people pages.
+const PAGES: &[&str] = &["oauth_authorize", "oauth_sign_in", "oauth_callback", "password_reset_page", "password_reset"];
+
 /// Refusals: status, name of the component, when.
 const FAILURES: &[(u16, &str, &str)] = &[
     (400, "BadRequest", "A field is missing or unusable, or the request cannot be read; the message names the field."),
@@ -251,6 +254,7 @@ impl Fields {
             let place = if in_path(&field.name) {
                 "path"
             } else if marked || !matches!(*method, Method::POST | Method::PUT) {
+                without_null(&mut schema);
                 "query"
             } else {
                 body.push((field, schema));
@@ -273,6 +277,17 @@ impl Fields {
             "200": { "description": "Done.", "content": self.content() },
             "default": { "description": "Not done.", "content": { "application/json": { "schema": error } } },
         });
+        let page = PAGES.contains(&operation.id);
+        if page {
+            // Browsers get pages, and are sent on.
+            for status in ["200", "default"] {
+                responses[status]["content"]["text/html"] = json!({ "schema": { "type": "string" } });
+            }
+            for status in ["302", "303"] {
+                let location = json!({ "description": "Where to.", "schema": { "type": "string", "format": "uri" } });
+                responses[status] = json!({ "description": "Go on there.", "headers": { "Location": location } });
+            }
+        }
         for (status, name, ..) in FAILURES {
             let reads = !matches!(*method, Method::POST | Method::PUT | Method::DELETE);
             let possible = match *status {
@@ -281,7 +296,7 @@ impl Fields {
                 422 => *method == Method::POST && !operation.is_public(),
                 _ => true,
             };
-            if possible {
+            if possible && !page {
                 responses[status.to_string()] = json!({ "$ref": format!("#/components/responses/{name}") });
             }
         }
@@ -312,6 +327,22 @@ impl Fields {
     }
 }
 
+/// Takes `null` out of a schema: a form or query leaves a field out instead.
+fn without_null(schema: &mut Value) {
+    if let Some(kinds) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        kinds.retain(|kind| kind != "null");
+        if let [kind] = kinds.as_slice() {
+            schema["type"] = kind.clone();
+        }
+    }
+    if let Some(choices) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        choices.retain(|choice| choice["type"] != "null");
+    }
+    if let Some(choices) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        choices.retain(|choice| !choice.is_null());
+    }
+}
+
 fn request_body(fields: Vec<(&Field, Value)>) -> Value {
     let required: Vec<&str> =
         fields.iter().filter(|(field, _)| field.required).map(|(field, _)| field.name.as_str()).collect();
@@ -324,17 +355,21 @@ fn request_body(fields: Vec<(&Field, Value)>) -> Value {
         .map(|(field, schema)| (field.name.clone(), schema.clone()))
         .collect();
     let object = json!({ "type": "object", "properties": properties, "required": required });
+    let mut form = object.clone();
+    for (_, property) in form["properties"].as_object_mut().into_iter().flatten() {
+        without_null(property);
+    }
     let content = match (root, file) {
         (Some(root), false) if properties.is_empty() => json!({ "application/json": { "schema": root } }),
         (Some(root), _) => json!({
-            "multipart/form-data": { "schema": object },
+            "multipart/form-data": { "schema": form },
             "text/csv": { "schema": { "type": "string" } },
             "application/json": { "schema": root },
         }),
-        (None, true) => json!({ "multipart/form-data": { "schema": object } }),
+        (None, true) => json!({ "multipart/form-data": { "schema": form } }),
         (None, false) => json!({
             "application/json": { "schema": object },
-            "application/x-www-form-urlencoded": { "schema": object },
+            "application/x-www-form-urlencoded": { "schema": form },
         }),
     };
     json!({ "required": body_required, "content": content })

@@ -125,16 +125,20 @@ impl Router {
     pub fn find(&self, method: &Method, path: &[String]) -> Result<Route, NoRoute> {
         let mut allowed = Vec::new();
         let mut parameters = Vec::new();
-        match walk(&self.root, method, path, &mut parameters, &mut allowed) {
+        match walk(&self.root, method, path, 0, &mut parameters, &mut allowed) {
             Some(leaf) => {
                 parameters.extend(leaf.fixed.iter().cloned());
                 Ok(Route { operation: leaf.operation, parameters })
             }
             None if allowed.is_empty() => Err(NoRoute::Path),
             None => {
-                allowed.sort_by(|one, two| one.as_str().cmp(two.as_str()));
-                allowed.dedup();
-                Err(NoRoute::Method(allowed))
+                // What a path could be read as besides what it looks like is not advertised.
+                let best = allowed.iter().map(|(_, misfit)| *misfit).min().unwrap_or_default();
+                let fitting = allowed.into_iter().filter(|(_, misfit)| *misfit == best);
+                let mut methods: Vec<Method> = fitting.map(|(method, _)| method).collect();
+                methods.sort_by(|one, two| one.as_str().cmp(two.as_str()));
+                methods.dedup();
+                Err(NoRoute::Method(methods))
             }
         }
     }
@@ -144,14 +148,16 @@ fn walk<'a>(
     node: &'a Node,
     method: &Method,
     path: &[String],
+    misfit: u8,
     parameters: &mut Vec<(String, String)>,
-    allowed: &mut Vec<Method>,
+    allowed: &mut Vec<(Method, u8)>,
 ) -> Option<&'a Leaf> {
     let Some((segment, rest)) = path.split_first() else {
-        allowed.extend(node.methods.iter().map(|(method, _)| method.clone()));
+        allowed.extend(node.methods.iter().map(|(method, _)| (method.clone(), misfit)));
         return node.methods.iter().find(|(known, _)| known == method).map(|(_, leaf)| leaf);
     };
-    if let Some(leaf) = node.literals.get(segment).and_then(|next| walk(next, method, rest, parameters, allowed)) {
+    let literal = node.literals.get(segment);
+    if let Some(leaf) = literal.and_then(|next| walk(next, method, rest, misfit, parameters, allowed)) {
         return Some(leaf);
     }
     let kind = Kind::of_segment(segment);
@@ -161,7 +167,7 @@ fn walk<'a>(
                 continue;
             }
             parameters.push((name.clone(), segment.clone()));
-            if let Some(leaf) = walk(next, method, rest, parameters, allowed) {
+            if let Some(leaf) = walk(next, method, rest, misfit.max(rank), parameters, allowed) {
                 return Some(leaf);
             }
             parameters.pop();
