@@ -72,6 +72,7 @@ table { width: 100%; border-collapse: collapse; font-size: .9375rem; }
 th, td { padding: .4rem .75rem .4rem 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
 th { font-weight: 600; font-size: .8125rem; color: var(--soft); border-top: 0; }
 td:first-child { font-family: ui-monospace, monospace; font-size: .875rem; white-space: nowrap; }
+code { font: .9em ui-monospace, monospace; padding: .05em .3em; background: var(--code); border-radius: .25rem; }
 pre { margin: .25rem 0 0; padding: .75rem 1rem; overflow-x: auto; background: var(--code); border-radius: .5rem; font: .8125rem/1.5 ui-monospace, monospace; }
 .must { color: var(--delete); font-size: .8125rem; }
 a { color: var(--blue); }
@@ -99,14 +100,14 @@ a { color: var(--blue); }
 <main>
 <h1>{{ title }}</h1>
 <p>Version {{ version }} · <a href="openapi.json">OpenAPI 3.1 document</a> · {{ count }} operations</p>
-<p class="lead">{{ description }}</p>
+<p class="lead">{% for (code, part) in spans(description) %}{% if code %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}{% endfor %}</p>
 {% for group in groups %}<section id="group-{{ group.name }}">
 <h2>{{ group.title }}</h2>
 {% for operation in group.operations %}<article id="{{ operation.id }}"{% if operation.deprecated %} class="old"{% endif %}>
 <h3>{{ operation.summary }}</h3>
 <p class="call"><span class="method {{ operation.method|lower }}">{{ operation.method }}</span> /restapi{{ operation.path }}</p>
 <p class="tags">{{ operation.id }} · for {{ operation.roles }}{% if !operation.permission.is_empty() %} · {{ operation.permission }}{% endif %}{% if operation.deprecated %} · for old clients{% endif %}</p>
-{% if !operation.description.is_empty() %}<p>{{ operation.description }}</p>
+{% if !operation.description.is_empty() %}<p>{% for (code, part) in spans(operation.description) %}{% if code %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}{% endfor %}</p>
 {% endif %}{% if !operation.parameters.is_empty() %}<h4>Parameters</h4>
 <table><thead><tr><th scope="col">Name</th><th scope="col">In</th><th scope="col">Type</th><th scope="col">Meaning</th></tr></thead><tbody>
 {% for field in operation.parameters %}<tr><td>{{ field.name }}</td><td>{{ field.place }}</td><td>{{ field.constraints }}</td><td>{{ field.description }}{% if field.required %} <span class="must">required</span>{% endif %}</td></tr>
@@ -135,6 +136,13 @@ struct Page<'a> {
     style: &'a str,
     count: usize,
     groups: Vec<Group<'a>>,
+}
+
+impl Page<'_> {
+    /// Text between backticks is code.
+    fn spans<'t>(&self, text: &'t str) -> Vec<(bool, &'t str)> {
+        text.split('`').enumerate().map(|(index, part)| (index % 2 == 1, part)).collect()
+    }
 }
 
 /// The page of an OpenAPI document.
@@ -291,7 +299,7 @@ mod tests {
     #[test]
     fn what_a_document_says_is_shown_and_escaped() {
         let document = json!({
-            "info": { "title": "T", "version": "1", "description": "About <things>" },
+            "info": { "title": "T", "version": "1", "description": "About `<things>`" },
             "tags": [{ "name": "some_group" }],
             "paths": { "/x/{id}": { "post": {
                 "operationId": "make_x", "tags": ["some_group"], "summary": "Makes <x>.", "x-roles": ["system"],
@@ -305,6 +313,7 @@ mod tests {
         });
         let page = String::from_utf8(page(&document).expect("a page").to_vec()).expect("text");
         for part in [
+            "<code>&#60;things&#62;</code>",
             "Some group",
             "Makes &#60;x&#62;.",
             "POST",

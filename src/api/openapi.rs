@@ -104,7 +104,7 @@ pub fn document(operations: &[Operation]) -> Value {
     for operation in operations {
         let fields = Fields::of(operation, &mut generator);
         for (path_index, pattern) in operation.paths.iter().enumerate() {
-            let path = pattern.split('?').next().unwrap_or(pattern);
+            let (path, fixed) = pattern.split_once('?').unwrap_or((pattern, ""));
             for (method_index, method) in operation.methods.iter().enumerate() {
                 let id = match (path_index, method_index) {
                     (0, 0) => operation.id.to_owned(),
@@ -113,7 +113,7 @@ pub fn document(operations: &[Operation]) -> Value {
                 };
                 let item = paths.entry(path.to_owned()).or_insert_with(|| json!({}));
                 item[method.as_str().to_lowercase()] =
-                    fields.operation(operation, &id, path, method, path_index > 0, error.as_value());
+                    fields.operation(operation, &id, (path, fixed), method, path_index > 0, error.as_value());
             }
         }
     }
@@ -239,7 +239,7 @@ impl Fields {
         &self,
         operation: &Operation,
         id: &str,
-        path: &str,
+        (path, fixed): (&str, &str),
         method: &Method,
         deprecated: bool,
         error: &Value,
@@ -247,7 +247,10 @@ impl Fields {
         let in_path = |name: &str| path.contains(&format!("{{{name}}}"));
         let mut parameters = self.scope.clone();
         let mut body = Vec::new();
-        for field in self.input.iter().filter(|field| !self.scope_names.contains(&field.name.as_str())) {
+        // What the path says itself nobody has to.
+        let is_fixed = |name: &str| fixed.split('&').any(|pair| pair.split('=').next() == Some(name));
+        let told = |name: &str| self.scope_names.contains(&name) || is_fixed(name);
+        for field in self.input.iter().filter(|field| !told(&field.name)) {
             let mut schema = field.schema.clone();
             let marked =
                 schema.as_object_mut().and_then(|schema| schema.remove("x-in")).is_some_and(|r#in| r#in == "query");

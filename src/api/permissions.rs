@@ -19,7 +19,7 @@ fn subject_of(group: &str) -> Option<Subject> {
         "msps" => Subject::Msps,
         "alias_admins" => Subject::Admins,
         "roles" => Subject::Roles,
-        "api_tokens" => Subject::HttpTokens,
+        "tokens" => Subject::HttpTokens,
         "policies" | "default_policy" | "customer_policies" | "customer_default_policy" | "explain" | "tests" => {
             Subject::Policies
         }
@@ -41,7 +41,7 @@ fn subject_of(group: &str) -> Option<Subject> {
         "block_page" => Subject::BlockPage,
         "ssl_certificates" => Subject::Certificates,
         "powerbi" => Subject::Analytics,
-        // What nobody has sorted yet is for those who may do everything.
+        // A group that nobody has sorted is for those who may do everything.
         _ => Subject::Settings,
     })
 }
@@ -53,4 +53,31 @@ pub fn of_role(operations: &[Operation], role: Role) -> Permissions {
         .filter(|operation| operation.admits(role) && !operation.who.contains(&Who::Anyone))
         .filter_map(permission_of)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::groups;
+
+    #[test]
+    fn every_group_is_sorted_under_a_subject() {
+        let settings = ["mail_server", "dns_settings", "system_information", "license"];
+        for operation in groups::operations() {
+            let subject = subject_of(operation.group);
+            assert_eq!(subject == Some(Subject::Settings), settings.contains(&operation.group), "{}", operation.group);
+        }
+    }
+
+    #[test]
+    fn a_built_in_role_is_what_its_operations_ask_for() {
+        let operations = groups::operations();
+        let of = |role| of_role(&operations, role);
+        let label = |text: &str| text.parse().expect("a label");
+        assert!(of(Role::System).has(label("policy.certificates.manage")));
+        assert!(!of(Role::Msp).has(label("policy.certificates.view")));
+        assert!(of(Role::Msp).has(label("policy.users.manage")));
+        assert!(!of(Role::Customer).has(label("policy.users.manage")));
+        assert!(of(Role::Customer).has(label("policy.locations.manage")));
+    }
 }

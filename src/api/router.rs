@@ -3,7 +3,7 @@
 //! Where patterns overlap, a literal segment wins, then a parameter of the segment's own kind
 //! (`{uuid}`, `{date}`, numbers for `{id}` and whatever ends in `id`, words for the rest), then any
 //! other parameter, words before numbers.
-//! A pattern that lacks the method gives way to one that has it.
+//! A pattern that lacks the method gives way to one that has it, unless that takes a word for an id.
 
 use http::Method;
 use std::collections::BTreeMap;
@@ -163,7 +163,9 @@ fn walk<'a>(
     let kind = Kind::of_segment(segment);
     for rank in 0..3 {
         for (name, next) in &node.parameters {
-            if Kind::of_parameter(name).rank(kind) != rank {
+            // A word that some pattern has as such is no id: `/import` beside `/{domainid}`. `default` is
+            // the id of a policy, too.
+            if Kind::of_parameter(name).rank(kind) != rank || rank == 2 && !allowed.is_empty() && name != "policyid" {
                 continue;
             }
             parameters.push((name.clone(), segment.clone()));

@@ -288,6 +288,11 @@ impl Api {
         };
         let query = fields::of_form(head.uri.query().unwrap_or_default().as_bytes())?;
         let of_body = fields::of_body(&content, octets).await?;
+        if of_body.contains_key(fields::ROOT)
+            && !inner.known_fields[route.operation].iter().any(|name| name == fields::ROOT)
+        {
+            return Err(ApiError::bad_request("The body must be a JSON object"));
+        }
         let strict = prefers_strict(&head.headers);
         if strict {
             fields::refuse_unknown(&of_body, &inner.known_fields[route.operation])?;

@@ -7,7 +7,7 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Id, Label, Page, Text},
+        input::{Id, Label, Many, Page, Text},
         operation::operations,
         reply::{Deleted, List, Object, Single, time_text},
         scope::{OfAccount, Own, View},
@@ -154,7 +154,7 @@ struct Create {
     #[serde(default)]
     description: Text<250>,
     /// Labels such as `policy.locations.manage`, which brings `policy.locations.view`.
-    permissions: Vec<Text<100>>,
+    permissions: Many<Text<100>>,
 }
 
 async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<ShownRole>, ApiError> {
@@ -164,7 +164,7 @@ async fn create(call: Call<OfAccount>, input: Create) -> Result<Single<ShownRole
         owner,
         name: input.name.0,
         description: input.description.0,
-        permissions: read(&call, owner, &input.permissions)?,
+        permissions: read(&call, owner, &input.permissions.0)?,
         created: call.now,
         updated: call.now,
     };
@@ -202,7 +202,7 @@ struct Update {
     description: Option<Text<250>>,
     /// All labels it shall have.
     #[serde(default)]
-    permissions: Option<Vec<Text<100>>>,
+    permissions: Option<Many<Text<100>>>,
 }
 
 async fn update(call: Call<Own>, input: Update) -> Result<Single<ShownRole>, ApiError> {
@@ -216,7 +216,7 @@ async fn update(call: Call<Own>, input: Update) -> Result<Single<ShownRole>, Api
         super::customers::set(&mut new.name, input.name.as_ref().map(|name| &name.0));
         super::customers::set(&mut new.description, input.description.as_ref().map(|text| &text.0));
         if let Some(labels) = &input.permissions {
-            new.permissions = read(&call, new.owner, labels)?;
+            new.permissions = read(&call, new.owner, &labels.0)?;
         }
         if new == old.value {
             return Ok((batch, ()));

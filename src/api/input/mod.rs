@@ -19,7 +19,7 @@ mod words;
 pub use document::JsonObject;
 pub use names::{ListedName, NameOrUrl};
 pub use period::Period;
-pub use plain::{AccountRef, Flag, Id, Nullable, Number, PolicyRef};
+pub use plain::{AccountRef, Flag, Id, Many, Nullable, Number, PolicyRef};
 pub use ranges::{IpText, Range, Ranges};
 pub use upload::Upload;
 pub(in crate::api) use words::choices;

@@ -27,6 +27,32 @@ field_type!([] Flag, "Flag", { "type": "boolean" }, |raw| {
     }
 });
 
+/// Several values; one that stands alone counts as such, since a form cannot tell it from a list of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Many<T>(pub Vec<T>);
+
+impl<'de, T: de::DeserializeOwned> Deserialize<'de> for Many<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Array(values) => values,
+            one => vec![one],
+        };
+        values.into_iter().map(T::deserialize).collect::<Result<_, _>>().map(Many).map_err(de::Error::custom)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Many<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Many{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<T>::json_schema(generator)
+    }
+}
+
 /// A whole number within bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Number<const MIN: i64, const MAX: i64>(pub i64);
