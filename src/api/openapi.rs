@@ -166,7 +166,11 @@ pub fn field_names(operations: &[Operation]) -> Vec<Vec<String>> {
         .map(|operation| {
             let fields = Fields::of(operation, &mut generator);
             let scope = fields.scope_names.iter().map(|name| (*name).to_owned());
-            scope.chain(fields.input.into_iter().map(|field| field.name)).collect()
+            let names = fields.input.into_iter().flat_map(|field| {
+                let also = field.schema["x-also"].as_str().map(str::to_owned);
+                std::iter::once(field.name).chain(also)
+            });
+            scope.chain(names).collect()
         })
         .collect()
 }

@@ -194,6 +194,7 @@ struct Settings {
     notify: Option<Flag>,
     /// Only these; those not listed keep their setting. A bare array as the body means the same.
     #[serde(default, alias = "[]")]
+    #[schemars(extend("x-also" = "[]"))]
     categories: Option<Vec<Listed>>,
 }
 
