@@ -242,6 +242,8 @@ async fn connections_are_limited_in_all_and_by_client() {
     let mut second = server.tcp_client_from("127.0.0.1").await;
     for stream in [&mut first, &mut second] {
         assert!(answers(stream).await);
+        // The server notes the use when it has sent the answer, which is after we have it.
+        sleep(Duration::from_millis(100)).await;
     }
     let mut third = server.tcp_client_from("127.0.0.1").await;
     assert!(answers(&mut third).await);
