@@ -57,6 +57,10 @@ pub struct Claims {
     pub exp: i64,
     /// When it was issued.
     pub iat: i64,
+    /// When it begins to work: when it was issued.
+    pub nbf: i64,
+    /// What it is good for, as clients of the contract expect it: always empty, all that its administrator may do.
+    pub scopes: Vec<String>,
     /// What tells it from all others.
     pub jti: String,
     /// The session it dies with.
@@ -196,6 +200,8 @@ mod tests {
             aud: Claims::audience(),
             exp: 2000,
             iat: 1000,
+            nbf: 1000,
+            scopes: vec![],
             jti: "x".into(),
             sid: "9".into(),
             client_id: "2".into(),

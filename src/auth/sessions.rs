@@ -297,6 +297,8 @@ impl Ways {
             aud: Claims::audience(),
             exp: asking.now.0 + ACCESS_TOKEN_S,
             iat: asking.now.0,
+            nbf: asking.now.0,
+            scopes: Vec::new(),
             jti: random_hex(32)?,
             sid: session.id.to_string(),
             client_id: session.client.clone(),
