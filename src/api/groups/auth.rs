@@ -63,6 +63,8 @@ async fn register(call: Call<Own>, input: Register) -> Result<Single<User>, ApiE
     if input.email.is_some_and(|email| !email.0.eq_ignore_ascii_case(&admin.email)) {
         return Err(ApiError::not_found("customer"));
     }
+    // Who holds the keys can do what the customer's administrator can.
+    call.check_grant(call.built_in(admin.role))?;
     let (key_row, client) = keys::make(call.store(), admin.id, account, call.now)?;
     call.write(|batch| {
         let since = call.revision();

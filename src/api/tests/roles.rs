@@ -70,6 +70,12 @@ async fn nobody_gives_what_they_do_not_have() {
     let path = format!("/users/{}", house.one);
     house.call(As::Msp, Method::POST, &path, json!({ "password": "hunter22" })).await.refused(403);
     house.call(As::Msp, Method::POST, &path, json!({ "description": "fine" })).await.ok();
+    let register = json!({ "id": house.one });
+    house.call(As::Msp, Method::POST, "/auth/adminregister", register).await.refused(403);
+    let admin = json!({ "email": "a@weir.test", "password": "hunter22" });
+    house.call(As::Msp, Method::POST, "/admins", admin).await.refused(403);
+    let main = house.admin_id(As::One);
+    house.call(As::Msp, Method::POST, &format!("/admins/{main}"), json!({ "password": "hunter22" })).await.refused(403);
 }
 
 #[tokio::test]
