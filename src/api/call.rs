@@ -48,8 +48,6 @@ pub struct Arrival {
     pub(super) caller: Option<Caller>,
     pub(super) head: Head,
     pub(super) address: IpAddr,
-    /// Scheme, host and port the caller spoke to; empty where it told none.
-    pub(super) origin: String,
     pub(super) now: Timestamp,
     pub(super) if_match: Option<Revision>,
 }
@@ -230,7 +228,9 @@ impl<S> Call<S> {
 
     /// The address under which a caller finds `path` of this API.
     pub fn url(&self, path: &str) -> String {
-        format!("{}/{BASE}{path}", self.arrival.origin)
+        let origin = &self.arrival.head.origin;
+        // A caller that told no host finds it below the host it knows.
+        if origin.authority.is_empty() { format!("/{BASE}{path}") } else { format!("{}/{BASE}{path}", origin.url()) }
     }
 
     /// Runs another operation with the rights of this call's caller, as one request of a batch.
@@ -240,9 +240,8 @@ impl<S> Call<S> {
         target: &str,
         parameters: Map<String, Value>,
     ) -> Response<Bytes> {
-        let Arrival { api, caller, head, address, origin, now, .. } = &self.arrival;
-        let within =
-            Within { caller: *caller, address: *address, head: head.bare(), origin: origin.clone(), now: *now };
+        let Arrival { api, caller, head, address, now, .. } = &self.arrival;
+        let within = Within { caller: *caller, address: *address, head: head.bare(), now: *now };
         api.answer_within(within, method, target, parameters).await
     }
 

@@ -305,7 +305,6 @@ impl Api {
             caller,
             head: Head::new(connection.tls, authority(head), head.headers.clone()),
             address,
-            origin: origin(head, connection),
             now,
             if_match: if_match(&head.headers)?,
         };
@@ -405,7 +404,6 @@ impl Api {
             caller,
             head: within.head,
             address: within.address,
-            origin: within.origin,
             now: within.now,
             if_match: None,
         };
@@ -463,18 +461,7 @@ pub(super) struct Within {
     pub(super) caller: Option<Caller>,
     pub(super) address: IpAddr,
     pub(super) head: Head,
-    pub(super) origin: String,
     pub(super) now: Timestamp,
-}
-
-/// Scheme, host and port that the caller spoke to; empty where it told none, or none that is fit for an
-/// address.
-fn origin(head: &request::Parts, connection: Connection) -> String {
-    let host = || head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default();
-    let authority = authority.parse::<http::uri::Authority>().ok().filter(|one| !one.as_str().contains('@'));
-    let scheme = if connection.tls { "https" } else { "http" };
-    authority.map_or_else(String::new, |authority| format!("{scheme}://{authority}"))
 }
 
 /// Runs the operation on a task of its own: a caller that hangs up does not stop it half-way, and a

@@ -1,6 +1,7 @@
 //! How a form or JSON carries a picture.
 
 use super::{Checked, PictureError, check};
+use crate::api::input::Upload;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -42,21 +43,12 @@ impl LogoField {
 
 impl<'de> Deserialize<'de> for LogoField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum File {
-            Text(String),
-            Octets { base64: String },
-        }
         // A value first: an absent logo is null here where JSON says so.
         let value = Value::deserialize(deserializer)?;
         if value.is_null() {
             return Ok(LogoField::Null);
         }
-        let octets = match File::deserialize(value).map_err(|_| de::Error::custom("must be a picture"))? {
-            File::Text(text) => text.into_bytes(),
-            File::Octets { base64 } => STANDARD.decode(base64).map_err(de::Error::custom)?,
-        };
+        let Upload(octets) = Upload::deserialize(value).map_err(|_| de::Error::custom("must be a picture"))?;
         LogoField::of(octets).map_err(de::Error::custom)
     }
 }
