@@ -69,4 +69,10 @@ ids! {
     CertificateId
     /// A role of an account's own making.
     RoleId
+    /// A list that policies subscribe to.
+    ListSourceId
+    /// A name a policy answers itself.
+    LocalRecordId
+    /// A zone that a customer's queries are resolved for elsewhere.
+    ForwardZoneId
 }

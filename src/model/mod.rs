@@ -3,12 +3,14 @@
 //!
 //! Values only: no I/O, no clock, no configuration. Every other room imports this one and this one
 //! imports none. Read `ids`, `name`, `category`, then `account`, `role`, `session`, `policy`, `list`,
-//! `location`, `directory`, `filtering`, `branding`, `reporting`, `settings`.
+//! `location`, `directory`, `rule`, `source`,
+//! `filter`, `filtering`, `branding`, `reporting`, `settings`.
 
 mod account;
 mod branding;
 mod category;
 mod directory;
+mod filter;
 mod filtering;
 mod ids;
 mod list;
@@ -17,14 +19,17 @@ mod name;
 mod policy;
 mod reporting;
 mod role;
+mod rule;
 mod session;
 mod settings;
+mod source;
 mod time;
 
 pub use account::*;
 pub use branding::*;
 pub use category::*;
 pub use directory::*;
+pub use filter::*;
 pub use filtering::*;
 pub use ids::*;
 pub use list::*;
@@ -33,6 +38,8 @@ pub use name::*;
 pub use policy::*;
 pub use reporting::*;
 pub use role::*;
+pub use rule::*;
 pub use session::*;
 pub use settings::*;
+pub use source::*;
 pub use time::*;
