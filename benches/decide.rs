@@ -93,6 +93,7 @@ fn world() -> World {
                 subdomains: true,
                 log_requests: true,
                 comment: String::new(),
+                expires: None,
                 created: Timestamp(0),
             }));
         }
@@ -144,7 +145,8 @@ fn decide(c: &mut Criterion) {
             let Identified::Known(client) = snapshot.identify(clients[at]) else { panic!("known") };
             let policy = choose(&snapshot, &client).expect("served").policy;
             let suffixes = Suffixes::new(names[at].as_name(), KEY);
-            black_box(evaluate(&snapshot, policy, &suffixes, &index, &mut NoTrace))
+            let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+            black_box(evaluate(&snapshot, policy, &question, &index, &mut NoTrace))
         });
     });
     let entry = |id: u32| ListEntry {
@@ -156,6 +158,7 @@ fn decide(c: &mut Criterion) {
         subdomains: true,
         log_requests: true,
         comment: String::new(),
+        expires: None,
         created: Timestamp(0),
     };
     let mut id = 10_000_000;

@@ -143,6 +143,7 @@ fn customer(store: &Store, number: u32, now: Timestamp) -> Batch {
             subdomains: true,
             log_requests: true,
             comment: String::new(),
+            expires: None,
             created: now,
         });
     }

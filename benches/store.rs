@@ -43,6 +43,7 @@ fn entry(id: u32) -> ListEntry {
         subdomains: true,
         log_requests: true,
         comment: String::new(),
+        expires: None,
         created: Timestamp(1_700_000_000),
     }
 }

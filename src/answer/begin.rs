@@ -3,12 +3,16 @@
 use super::{Answerer, Outcome, Pending, Plane, UnknownClients, reply};
 use crate::{
     identify::{Client, Identified, Origin, Transport},
-    policy::{CompiledPolicy, NoTrace, Snapshot, Suffixes, Verdict, choose, evaluate},
+    model::Timestamp,
+    policy::{CompiledPolicy, NoTrace, Question, Snapshot, Suffixes, Verdict, choose, evaluate},
     rewrite::own_shape,
     telemetry::QueryVerdict,
     wire::{self, Extras, Fault, Head, Query, ReplyWriter, class, ede, rcode, rtype},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// What becomes of whoever asks.
 pub(super) enum Asker<'s> {
@@ -71,7 +75,9 @@ impl Answerer for Plane {
 
         let suffixes = Suffixes::new(query.name.name(), snapshot.key);
         let categories = self.0.categories.load();
-        let decision = evaluate(&snapshot, policy, &suffixes, &**categories, &mut NoTrace);
+        let at = moment(&snapshot, policy);
+        let question = Question { suffixes: &suffixes, qtype: query.qtype, client: &client, at };
+        let decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
         let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
         match decision.verdict {
             Verdict::Block => Outcome::Reply(self.write_block(&asked, buffer, limit)),
@@ -79,6 +85,7 @@ impl Answerer for Plane {
                 let shape = own_shape(own, query.qtype);
                 Outcome::Reply(self.write_shape(&asked, shape, &Extras::default(), QueryVerdict::Local, buffer, limit))
             }
+            Verdict::Rewrite(_) => Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now)),
             Verdict::Allow if query.qtype == rtype::ANY => Outcome::Reply(self.write_any(&asked, buffer, limit)),
             Verdict::Allow => {
                 if self.0.zones.contains(&suffixes) {
@@ -126,6 +133,15 @@ impl Plane {
     pub(super) fn limit(&self, transport: Transport, head: &Head<'_>, room: usize) -> usize {
         if transport == Transport::Udp { head.udp_limit().min(self.0.udp_octets_max).min(room) } else { room }
     }
+}
+
+/// The moment that decisions of this policy depend on; any where they do not.
+pub(super) fn moment(snapshot: &Snapshot, policy: &CompiledPolicy) -> Timestamp {
+    if !snapshot.is_timed(policy) {
+        return Timestamp(0);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Questions a resolver does not serve, whoever asks: other classes (`version.bind` among them),

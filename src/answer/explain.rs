@@ -3,6 +3,7 @@
 
 use super::{
     Plane,
+    begin::moment,
     reply::{self, Asked},
 };
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     identify::{Client, Evidence, Identified, Origin, Supposed, Transport},
     model::{Account, CategorySet, CustomerId, DomainName},
     policy::{
-        Decision, PolicySource, Snapshot, Step, Suffixes, TraceSteps, Verdict, categorise, choose, evaluate,
+        Decision, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict, categorise, choose, evaluate,
         evaluate_target,
     },
     resolve::Key,
@@ -148,8 +149,12 @@ impl Plane {
             PolicySource::CustomerDefault => "the customer's default",
         });
 
+        let at = moment(&snapshot, chosen.policy);
         let mut trace = TraceSteps::default();
-        let mut decision = evaluate(&snapshot, chosen.policy, &suffixes, &*categories, &mut trace);
+        let mut decision = {
+            let question = Question { suffixes: &suffixes, qtype, client: &client, at };
+            evaluate(&snapshot, chosen.policy, &question, &*categories, &mut trace)
+        };
         let mut answer = None;
         if decision.verdict == Verdict::Allow && resolve && qtype != crate::wire::rtype::ANY {
             let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
@@ -159,7 +164,8 @@ impl Plane {
                 let suffixes = Suffixes::new(target.as_name(), snapshot.key);
                 let index = index.min(u8::MAX as usize) as u8;
                 let mut steps = TraceSteps::default();
-                let found = evaluate_target(&snapshot, chosen.policy, &suffixes, index, &*categories, &mut steps);
+                let question = Question { suffixes: &suffixes, qtype, client: &client, at };
+                let found = evaluate_target(&snapshot, chosen.policy, &question, index, &*categories, &mut steps);
                 trace.0.extend(steps.0.into_iter().filter(|step| step.decided).map(|step| Step {
                     number: 9,
                     title: "answer",
@@ -190,7 +196,7 @@ impl Plane {
         explanation.verdict = match decision.verdict {
             Verdict::Allow => "allowed",
             Verdict::Block => "blocked",
-            Verdict::Own(_) => "local",
+            Verdict::Own(_) | Verdict::Rewrite(_) => "local",
         };
 
         let packet = question(name, qtype);
@@ -216,6 +222,7 @@ impl Plane {
                 let shape = own_shape(own, asked.query.qtype);
                 self.write_shape(&silent, shape, &Extras::default(), QueryVerdict::Local, &mut buffer, limit)
             }
+            Verdict::Rewrite(_) => return None,
             Verdict::Allow => {
                 let categories = self.categories();
                 self.write_answer(snapshot, &categories, &silent, answer?, &mut buffer, limit, Instant::now())

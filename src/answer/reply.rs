@@ -1,11 +1,11 @@
 //! Replies from decisions and answers.
 
-use super::Plane;
+use super::{Plane, begin::moment};
 use crate::{
     category::Index,
     identify::{Client, Origin},
     model::Name,
-    policy::{CompiledPolicy, Decision, NoTrace, Snapshot, Suffixes, evaluate_target},
+    policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, evaluate_target},
     querylog::{Ended, QueryEvent},
     resolve::Answer,
     rewrite::{Shape, block_ede, block_shape, block_text},
@@ -99,11 +99,15 @@ impl Plane {
         now: Instant,
     ) -> usize {
         if !asked.decision.allowed_by_list() {
+            let at = moment(snapshot, asked.policy);
             for (index, target) in answer.targets.iter().enumerate() {
                 let suffixes = Suffixes::new(target.as_name(), snapshot.key);
                 let index = index.min(u8::MAX as usize) as u8;
-                let decision = evaluate_target(snapshot, asked.policy, &suffixes, index, categories, &mut NoTrace);
-                if let Some(decision) = decision {
+                let question = Question { suffixes: &suffixes, qtype: asked.query.qtype, client: asked.client, at };
+                let decision = evaluate_target(snapshot, asked.policy, &question, index, categories, &mut NoTrace);
+                if let Some(decision) = decision
+                    && !decision.spared
+                {
                     return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
                 }
             }

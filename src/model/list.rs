@@ -42,6 +42,8 @@ pub struct ListEntry {
     pub log_requests: bool,
     /// Free text, at most 250 characters.
     pub comment: String,
+    /// From this moment on it decides nothing, and is deleted soon after.
+    pub expires: Option<Timestamp>,
     /// When it was made.
     pub created: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! Subscribed lists: where they come from and how they are read.
 
-use super::{Account, ListSourceId, Timestamp};
+use super::{Account, ListSourceId, SealedSecret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A list that policies subscribe to.
@@ -65,7 +65,7 @@ pub enum ListOrigin {
         /// Name of the TSIG key (RFC 8945), with its algorithm: `hmac-sha256:name`.
         key_name: Option<String>,
         /// Its secret, sealed.
-        key_secret: Option<Vec<u8>>,
+        key_secret: Option<SealedSecret>,
     },
 }
 

@@ -1,9 +1,27 @@
 //! One question, one policy, one answer.
 
-use super::{Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise, own};
+use super::{
+    Active, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise, own,
+};
 use crate::category::Catalogue;
-use crate::model::{Account, Action, CategorySet, EntryId, ListId, Name, PolicyId};
+use crate::identify::Client;
+use crate::model::{
+    Account, Action, CategorySet, EntryId, FilterMode, ListId, LocalRecordId, Name, PolicyId, SearchLevel, Timestamp,
+};
 use std::sync::Arc;
+
+/// What is asked, by whom and when.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The name, hashed with the snapshot's key.
+    pub suffixes: &'a Suffixes<'a>,
+    /// The type.
+    pub qtype: u16,
+    /// Who asks.
+    pub client: &'a Client,
+    /// The moment; it need not be right where [`Snapshot::is_timed`] is false.
+    pub at: Timestamp,
+}
 
 /// What categories a name has: those of the name and of its parents down to the registrable
 /// domain.
@@ -34,6 +52,47 @@ pub enum Verdict {
     Block,
     /// Answer it here.
     Own(OwnName),
+    /// Answer it as this says.
+    Rewrite(Rewrite),
+}
+
+/// Where a prescribed answer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Among the policy's local records.
+    Record(LocalRecordId),
+    /// In the table of search engines.
+    Search {
+        /// Number of the engine.
+        engine: u8,
+        /// How far it is held.
+        level: SearchLevel,
+    },
+}
+
+/// What points at a name from our own data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Detector {
+    /// Its registrable domain was not asked for before.
+    NewlySeen,
+    /// It looks like a protected name.
+    LookAlike,
+    /// It looks generated.
+    Generated,
+    /// Too many different names are asked for below its registrable domain.
+    Tunnelling,
+}
+
+impl Detector {
+    /// Its name in logs and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Detector::NewlySeen => "newly_seen",
+            Detector::LookAlike => "look_alike",
+            Detector::Generated => "generated",
+            Detector::Tunnelling => "tunnelling",
+        }
+    }
 }
 
 /// Why: the step that decided, with what matched.
@@ -51,6 +110,27 @@ pub enum Cause {
         entry: EntryId,
         /// Labels of the matching name, an ancestor of the question's.
         labels: u8,
+    },
+    /// Step 2: a local record of the policy.
+    Record(LocalRecordId),
+    /// Step 4: the policy's pause lets it through.
+    Paused,
+    /// Step 4: a service the policy blocks or allows, by its number in the table of services.
+    Service(u16),
+    /// Step 4: a keyword or regular expression of the policy, by its place among them.
+    Word(u16),
+    /// Step 4: a schedule blocks everything at this hour.
+    Hours,
+    /// Step 6: no list allows the name, and the policy lets through nothing else.
+    NotAllowed,
+    /// Step 7: a detector points at the name.
+    Detected(Detector),
+    /// Step 8: a search engine is held to its filtered results, by its number in the table of engines.
+    SafeSearch(u8),
+    /// Step 9: an address of the answer.
+    Address {
+        /// It is private and the name public (rebinding); else it is on a list.
+        rebinding: bool,
     },
     /// Step 6: categories.
     Category {
@@ -82,6 +162,11 @@ pub struct Decision {
     pub log: bool,
     /// Set where the answer decided, not the question: which target of the answer, first is 0.
     pub target: Option<u8>,
+    /// It would have been blocked, but the policy only tells of it; the verdict is to allow, the cause that of the
+    /// block.
+    pub spared: bool,
+    /// A detector pointed at the name without deciding.
+    pub noted: Option<Detector>,
 }
 
 impl Decision {
@@ -95,9 +180,12 @@ impl Decision {
         match self.cause {
             _ if self.target.is_some() => 9,
             Cause::OwnName => 1,
-            Cause::List { .. } => 4,
-            Cause::Category { .. } => 6,
-            Cause::Unclassified => 7,
+            Cause::Record(_) => 2,
+            Cause::List { .. } | Cause::Paused | Cause::Service(_) | Cause::Word(_) | Cause::Hours => 4,
+            Cause::Category { .. } | Cause::NotAllowed => 6,
+            Cause::Unclassified | Cause::Detected(_) => 7,
+            Cause::SafeSearch(_) => 8,
+            Cause::Address { .. } => 9,
             Cause::Default { .. } => 10,
         }
     }
@@ -107,6 +195,7 @@ impl Decision {
 ///
 /// 1. **Own names**: DDR (`resolver.arpa`), `localhost`, `onion`, `invalid`, and the canaries where
 ///    the policy blocks filter evasion.
+/// 2. **Local records** of the policy.
 /// 4. **Lists**, from the operator down: the system's global list, the MSP's list, the policy's own
 ///    list, then the list of the customer's default policy for each action the policy inherits. The
 ///    first list with a match decides. Inside one list the longest matching name wins; an allow and
@@ -119,15 +208,18 @@ impl Decision {
 /// 9. **Resolve**, then look at the answer: [`evaluate_target`] for each CNAME and DNAME target.
 /// 10. **Allow.**
 ///
-/// `suffixes` must be hashed with the snapshot's key. No step allocates.
+/// No step allocates.
+///
+/// A permissive policy decides in the same way and lets through what it would block: [`Decision::spared`].
 pub fn evaluate(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
-    suffixes: &Suffixes<'_>,
+    question: &Question<'_>,
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Decision {
-    let own = own::own_name(suffixes.name(), policy.blocked);
+    let suffixes = question.suffixes;
+    let own = own::own_name(suffixes.name(), policy.filter.close_bypasses);
     trace.step(|| Step {
         number: 1,
         title: "own names",
@@ -138,10 +230,27 @@ pub fn evaluate(
         decided: own.is_some(),
     });
     if let Some(own) = own {
-        let verdict = Verdict::Own(own);
-        return Decision { verdict, cause: Cause::OwnName, policy: policy.id, log: true, target: None };
+        return Decision::new(policy.id, Verdict::Own(own), Cause::OwnName);
     }
-    judge(snapshot, policy, suffixes, categories, trace)
+    if !policy.records.is_empty() {
+        let record = policy.records.find(suffixes);
+        trace.step(|| Step {
+            number: 2,
+            title: "local records",
+            finding: match record {
+                Some(record) => format!("record {} answers {}", record.id, record.name),
+                None => "no record has the name".into(),
+            },
+            decided: record.is_some(),
+        });
+        if let Some(record) = record {
+            return Decision::new(policy.id, Verdict::Rewrite(Rewrite::Record(record.id)), Cause::Record(record.id));
+        }
+    }
+    let active = policy.filter.active(question.at);
+    let mut decision = judge(snapshot, policy, &active, question, categories, trace);
+    decision.spare(&active);
+    decision
 }
 
 /// Decides one name of an answer, a CNAME or DNAME target, by steps 4 to 6. Unclassified targets
@@ -149,39 +258,72 @@ pub fn evaluate(
 pub fn evaluate_target(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
-    target: &Suffixes<'_>,
+    target: &Question<'_>,
     index: u8,
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Option<Decision> {
-    let mut decision = judge(snapshot, policy, target, categories, trace);
+    let active = policy.filter.active(target.at);
+    let mut decision = judge(snapshot, policy, &active, target, categories, trace);
     decision.target = Some(index);
-    (decision.verdict == Verdict::Block && decision.cause != Cause::Unclassified).then_some(decision)
+    let blocks = decision.verdict == Verdict::Block
+        && !matches!(decision.cause, Cause::Unclassified | Cause::NotAllowed | Cause::Hours | Cause::Detected(_));
+    decision.spare(&active);
+    blocks.then_some(decision)
 }
 
+impl Decision {
+    /// A decision about the question itself, which may be logged.
+    pub fn new(policy: PolicyId, verdict: Verdict, cause: Cause) -> Self {
+        Decision { verdict, cause, policy, log: true, target: None, spared: false, noted: None }
+    }
+
+    /// Lets a block through where the policy is permissive. The operator's lists stand.
+    fn spare(&mut self, active: &Active) {
+        let operators = matches!(self.cause, Cause::List { list: ListId::System | ListId::Msp(_), .. });
+        if active.mode == FilterMode::Permissive && self.verdict == Verdict::Block && !operators {
+            self.verdict = Verdict::Allow;
+            self.spared = true;
+        }
+    }
+}
+
+/// Steps 4 to 10.
 fn judge(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
-    suffixes: &Suffixes<'_>,
+    active: &Active,
+    question: &Question<'_>,
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Decision {
-    let decision = |verdict, cause, log| Decision { verdict, cause, policy: policy.id, log, target: None };
+    let suffixes = question.suffixes;
+    let decision = |verdict, cause| Decision::new(policy.id, verdict, cause);
 
-    if let Some((list, inherited, found)) = search_lists(snapshot, policy, suffixes, trace) {
+    if let Some((list, inherited, found)) = search_lists(snapshot, policy, active, suffixes, trace) {
         let verdict = match found.action {
             Action::Allow => Verdict::Allow,
             Action::Block => Verdict::Block,
         };
         let cause = Cause::List { list, inherited, entry: found.rule.entry, labels: found.labels };
-        return decision(verdict, cause, found.rule.log);
+        return Decision { log: found.rule.log, ..decision(verdict, cause) };
+    }
+    if active.paused {
+        trace.step(|| Step { number: 4, title: "pause", finding: "the policy is paused".into(), decided: true });
+        return decision(Verdict::Allow, Cause::Paused);
+    }
+    if active.block_all {
+        let finding = "a schedule blocks everything at this hour".into();
+        trace.step(|| Step { number: 4, title: "hours", finding, decided: true });
+        return decision(Verdict::Block, Cause::Hours);
     }
 
     let account = policy.customer.map_or(Account::System, Account::Customer);
     let categorised = categorise(snapshot, account, suffixes, categories);
     let all = categorised.set;
-    let blocked = all.intersection(policy.blocked);
-    let refuse = !blocked.is_empty() || all.is_empty() && !policy.allow_unclassified;
+    let blocked = all.intersection(active.blocked);
+    let allow_only = active.mode == FilterMode::AllowOnly;
+    let refuse = !blocked.is_empty() || all.is_empty() && !policy.allow_unclassified || allow_only;
     let protected = refuse && own::is_protected(suffixes.name());
     trace.step(|| Step {
         number: 6,
@@ -195,7 +337,12 @@ fn judge(
         decided: !blocked.is_empty() && !protected,
     });
     if !blocked.is_empty() && !protected {
-        return decision(Verdict::Block, Cause::Category { blocked, all }, true);
+        return decision(Verdict::Block, Cause::Category { blocked, all });
+    }
+    if allow_only && !protected {
+        let finding = "the policy lets through only what a list allows".into();
+        trace.step(|| Step { number: 6, title: "allow only", finding, decided: true });
+        return decision(Verdict::Block, Cause::NotAllowed);
     }
 
     let unclassified = all.is_empty() && !policy.allow_unclassified && !protected;
@@ -211,15 +358,16 @@ fn judge(
         decided: unclassified,
     });
     if unclassified {
-        return decision(Verdict::Block, Cause::Unclassified, true);
+        return decision(Verdict::Block, Cause::Unclassified);
     }
-    decision(Verdict::Allow, Cause::Default { all }, true)
+    decision(Verdict::Allow, Cause::Default { all })
 }
 
 /// Step 4: the first list with a match.
 fn search_lists(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
+    active: &Active,
     suffixes: &Suffixes<'_>,
     trace: &mut impl Trace,
 ) -> Option<(ListId, bool, ListMatch)> {
@@ -232,7 +380,7 @@ fn search_lists(
     let found = None
         .or_else(|| Some((ListId::System, false, snapshot.system_list.find(suffixes, true, true)?)))
         .or_else(|| msp.and_then(|(id, msp)| Some((ListId::Msp(id), false, msp.list.find(suffixes, true, true)?))))
-        .or_else(|| Some((ListId::Policy(policy.id), false, policy.list.find(suffixes, true, true)?)))
+        .or_else(|| Some((ListId::Policy(policy.id), false, policy.list.find(suffixes, true, active.own_block_list)?)))
         .or_else(|| {
             let default = default?;
             let found = default.list.find(suffixes, policy.inherit_allow, policy.inherit_block)?;

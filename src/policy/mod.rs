@@ -4,17 +4,19 @@
 //! change touches; [`evaluate`] answers one question from a snapshot in the product's fixed order
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
-//! Read `effective` (whose value counts), `suffixes`, `name_map` and `names` (how a name is found), `snapshot`,
-//! `choose` (which policy), `own` (names that are ours or special), `categorise`, `evaluate`, `trace`,
-//! then `world`.
+//! Read `effective` and `filter` (whose value counts), `suffixes`, `name_map`, `names` and `records` (how a name
+//! is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `categorise`,
+//! `evaluate`, `trace`, then `world`.
 
 mod categorise;
 mod choose;
 mod effective;
 mod evaluate;
+mod filter;
 mod name_map;
 mod names;
 mod own;
+mod records;
 mod slab;
 mod snapshot;
 mod suffixes;
@@ -27,10 +29,12 @@ mod tests;
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
-pub use evaluate::{Categories, Cause, Decision, Verdict, evaluate, evaluate_target};
+pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
+pub use filter::{Active, CompiledFilter, effective_filter};
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
+pub use records::LocalRecords;
 pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,

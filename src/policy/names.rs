@@ -118,6 +118,7 @@ mod tests {
             subdomains,
             log_requests: true,
             comment: String::new(),
+            expires: None,
             created: Timestamp(0),
         }
     }

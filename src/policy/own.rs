@@ -1,6 +1,6 @@
 //! Names that are answered here whatever the lists say, and names no category may take away.
 
-use crate::model::{CategoryId, CategorySet, Name};
+use crate::model::{CategoryId, Name};
 
 /// Filter evasion: proxies, VPNs, public encrypted DNS (categories.toml, id 11). A policy that
 /// blocks it wants the signals below sent.
@@ -41,14 +41,14 @@ const CANARIES: [&[u8]; 5] = [
 ];
 
 /// The answer of ours for `name` under a policy that blocks `blocked`, if it is one of ours.
-pub fn own_name(name: Name<'_>, blocked: CategorySet) -> Option<OwnName> {
+pub fn own_name(name: Name<'_>, close_bypasses: bool) -> Option<OwnName> {
     let wire = name.as_wire();
     for (special, own) in SPECIAL {
         if wire.ends_with(special) && name.is_at_or_below(Name::from_lower_wire(special)) {
             return Some(own);
         }
     }
-    (CANARIES.contains(&wire) && blocked.contains(ANONYMIZER)).then_some(OwnName::Canary)
+    (CANARIES.contains(&wire) && close_bypasses).then_some(OwnName::Canary)
 }
 
 /// Hosts a network needs to notice that it is a network: connectivity checks, time, certificate
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
     use crate::model::DomainName;
 
-    fn own(name: &str, blocked: CategorySet) -> Option<OwnName> {
-        own_name(DomainName::from_text(name).expect("valid").as_name(), blocked)
+    fn own(name: &str, close_bypasses: bool) -> Option<OwnName> {
+        own_name(DomainName::from_text(name).expect("valid").as_name(), close_bypasses)
     }
 
     #[test]
@@ -124,20 +124,19 @@ mod tests {
             ("abc.onion", Some(OwnName::NeverExists)),
             ("in-addr.arpa", None),
         ] {
-            assert_eq!(own(name, CategorySet::EMPTY), expected, "{name}");
+            assert_eq!(own(name, false), expected, "{name}");
         }
     }
 
     #[test]
     fn canaries_speak_only_where_evasion_is_blocked() {
-        let blocked = CategorySet::EMPTY.with(ANONYMIZER);
         for name in
             ["use-application-dns.net", "mask.icloud.com", "mask-h2.icloud.com", "dns-tunnel-check.googlezip.net"]
         {
-            assert_eq!(own(name, blocked), Some(OwnName::Canary), "{name}");
-            assert_eq!(own(name, CategorySet::EMPTY), None, "{name}");
+            assert_eq!(own(name, true), Some(OwnName::Canary), "{name}");
+            assert_eq!(own(name, false), None, "{name}");
         }
-        assert_eq!(own("www.icloud.com", blocked), None);
+        assert_eq!(own("www.icloud.com", true), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the query path reads: everything that decides, at one revision of the store.
 
-use super::{EffectiveSettings, NameKey, NameList, NameMap, Recategorised, Slab};
+use super::{CompiledFilter, EffectiveSettings, LocalRecords, NameKey, NameList, NameMap, Recategorised, Slab};
 use crate::{
     identify::{Client, Evidence, Identified, PrefixTable, Supposed},
     model::{BlockAnswer, CategorySet, CustomerId, InternalUserId, LocationId, MspId, PolicyId, SafeSearch},
@@ -60,6 +60,10 @@ pub struct CompiledPolicy {
     pub block_text: bool,
     /// The policy's own list.
     pub list: NameList,
+    /// What it does beyond lists and categories.
+    pub filter: CompiledFilter,
+    /// Names it answers itself.
+    pub records: LocalRecords,
 }
 
 impl CompiledPolicy {
@@ -70,6 +74,8 @@ impl CompiledPolicy {
         customer: Option<CustomerId>,
         settings: &EffectiveSettings,
         list: NameList,
+        filter: CompiledFilter,
+        records: LocalRecords,
     ) -> Self {
         CompiledPolicy {
             id,
@@ -84,6 +90,8 @@ impl CompiledPolicy {
             block_ttl_s: settings.block_ttl_s,
             block_text: settings.block_text,
             list,
+            filter,
+            records,
         }
     }
 }
@@ -169,6 +177,12 @@ impl Snapshot {
             ranges: Arc::default(),
             entries: 0,
         }
+    }
+
+    /// Whether decisions of this policy depend on the moment.
+    #[inline]
+    pub fn is_timed(&self, policy: &CompiledPolicy) -> bool {
+        policy.filter.is_timed()
     }
 
     /// Who asks from this address (decision order, section 1).

@@ -207,6 +207,7 @@ impl Scene {
             subdomains,
             log_requests: true,
             comment: String::new(),
+            expires: None,
             created: Timestamp(0),
         };
         self.put(Row::Entry(entry.clone()));
@@ -231,8 +232,9 @@ impl Scene {
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
         let mut trace = TraceSteps::default();
-        let decision = evaluate(&snapshot, chosen.policy, &suffixes, &self.categories, &mut trace);
-        let silent = evaluate(&snapshot, chosen.policy, &suffixes, &self.categories, &mut NoTrace);
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+        let decision = evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut trace);
+        let silent = evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut NoTrace);
         assert_eq!(decision, silent, "tracing changes nothing");
         let told = trace.0.iter().find(|step| step.decided).map_or(10, |step| step.number);
         assert_eq!(told, decision.step(), "the trace tells the step that decided");
@@ -240,6 +242,7 @@ impl Scene {
             Verdict::Allow => "allow",
             Verdict::Block => "block",
             Verdict::Own(_) => "own",
+            Verdict::Rewrite(_) => "rewrite",
         };
         format!("{verdict} {}", decision.step())
     }
@@ -416,7 +419,8 @@ fn an_answers_target_is_judged_by_lists_and_categories() {
     {
         let name = text(target);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let decision = evaluate_target(&snapshot, policy, &suffixes, 3, &scene.categories, &mut NoTrace);
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+        let decision = evaluate_target(&snapshot, policy, &question, 3, &scene.categories, &mut NoTrace);
         assert_eq!(decision.map(|d| (d.step(), d.target)), step.map(|step| (step, Some(3))), "{target}");
     }
 }
@@ -524,5 +528,7 @@ fn an_answers_target_is_judged_by_the_categories_it_was_put_into() {
     let policy = snapshot.policies.get(11).expect("is there");
     let name = text("a.cdn.test");
     let suffixes = Suffixes::new(name.as_name(), KEY);
-    assert!(evaluate_target(&snapshot, policy, &suffixes, 0, &scene.categories, &mut NoTrace).is_some());
+    let client = somebody(None);
+    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+    assert!(evaluate_target(&snapshot, policy, &question, 0, &scene.categories, &mut NoTrace).is_some());
 }

@@ -1,12 +1,13 @@
 //! Rows as they change, and the next snapshot kept ready.
 
 use super::{
-    CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, NameKey, NameList,
-    NameMap, Presets, Recategorised, Snapshot, effective,
+    CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
+    LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Snapshot, effective, effective_filter,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, Device, Group, GroupId, InternalUser, InternalUserId, ListEntry, ListId,
-    Location, Msp, MspId, Policy, PolicyId, PolicySettings, Recategorisation,
+    Account, Address, Customer, CustomerId, Device, FilterSettings, Group, GroupId, InternalUser, InternalUserId,
+    ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId, PolicySettings,
+    Recategorisation,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -36,6 +37,10 @@ pub enum Row {
     Device(Device),
     /// A name put into other categories.
     Recategorisation(Recategorisation),
+    /// What a policy does beyond lists and categories.
+    Filter(PolicyFilter),
+    /// A name a policy answers itself.
+    Record(LocalRecord),
 }
 
 #[derive(Clone, Debug)]
@@ -88,8 +93,24 @@ pub struct World {
     users_of: HashMap<GroupId, BTreeSet<InternalUserId>>,
     lists: HashMap<ListId, NameList>,
     recategorised: HashMap<Account, NameMap<Recategorised>>,
+    filters: HashMap<PolicyId, (Account, FilterSettings)>,
+    records: HashMap<PolicyId, LocalRecords>,
     dirty: Dirty,
 }
+
+static NO_FILTER: FilterSettings = FilterSettings {
+    mode: None,
+    paused_until: None,
+    lists: None,
+    words: None,
+    engines: None,
+    services: None,
+    schedules: None,
+    answers: None,
+    resolving: None,
+    detectors: None,
+    close_bypasses: None,
+};
 
 impl World {
     /// A world without rows. `presets` are the category sets of the levels.
@@ -106,6 +127,8 @@ impl World {
             users_of: HashMap::new(),
             lists: HashMap::new(),
             recategorised: HashMap::new(),
+            filters: HashMap::new(),
+            records: HashMap::new(),
             dirty: Dirty::default(),
         }
     }
@@ -226,6 +249,17 @@ impl World {
                 *names.or_insert(&row.domain, value) = value;
                 self.touch_account(row.owner);
             }
+            Row::Filter(filter) => {
+                self.filters.insert(filter.policy, (filter.owner, filter.settings.clone()));
+                self.touch_filter(filter);
+            }
+            Row::Record(record) => {
+                if let Some(Row::Record(old)) = before {
+                    self.records(old.policy).remove(old);
+                }
+                self.records(record.policy).insert(record);
+                self.dirty.policies.insert(record.policy);
+            }
         }
     }
 
@@ -275,6 +309,18 @@ impl World {
             }
             Row::Device(device) => self.snapshot.devices.set(device.id.0, None),
             Row::Recategorisation(row) => self.remove_recategorisation(row),
+            Row::Filter(filter) => {
+                self.filters.remove(&filter.policy);
+                self.touch_filter(filter);
+            }
+            Row::Record(record) => {
+                let records = self.records(record.policy);
+                records.remove(record);
+                if records.is_empty() {
+                    self.records.remove(&record.policy);
+                }
+                self.dirty.policies.insert(record.policy);
+            }
         }
     }
 
@@ -311,9 +357,9 @@ impl World {
     }
 
     /// The policies a policy inherits from, itself first (see [`effective`]).
-    fn chain(&self, id: PolicyId) -> Vec<&PolicySettings> {
+    fn chain(&self, id: PolicyId) -> Vec<PolicyId> {
         let Some(policy) = self.policies.get(&id) else { return Vec::new() };
-        let mut chain = vec![&policy.settings];
+        let mut chain = vec![id];
         let mut above = Vec::with_capacity(3);
         if let Account::Customer(customer) = policy.owner {
             above.push(policy.owner);
@@ -328,9 +374,8 @@ impl World {
         for account in above {
             if let Some(default) = self.default_of(account)
                 && default != id
-                && let Some(policy) = self.policies.get(&default)
             {
-                chain.push(&policy.settings);
+                chain.push(default);
             }
         }
         chain
@@ -350,13 +395,20 @@ impl World {
             }
             return;
         };
-        let settings = effective(&self.chain(id), &self.presets);
+        let chain = self.chain(id);
+        let above: Vec<&PolicySettings> =
+            chain.iter().filter_map(|id| Some(&self.policies.get(id)?.settings)).collect();
+        let settings = effective(&above, &self.presets);
+        let filters: Vec<&FilterSettings> =
+            chain.iter().map(|id| self.filters.get(id).map_or(&NO_FILTER, |(_, filter)| filter)).collect();
+        let filter = CompiledFilter::new(&effective_filter(&filters), &settings);
         let customer = match policy.owner {
             Account::Customer(customer) => Some(customer),
             _ => None,
         };
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
-        let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list);
+        let records = self.records.get(&id).cloned().unwrap_or_else(|| LocalRecords::new(self.snapshot.key));
+        let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
         if policy.is_default
             && let Some(customer) = customer
         {
@@ -402,6 +454,11 @@ impl World {
     fn list(&mut self, id: ListId) -> &mut NameList {
         let key = self.snapshot.key;
         self.lists.entry(id).or_insert_with(|| NameList::new(key))
+    }
+
+    fn records(&mut self, policy: PolicyId) -> &mut LocalRecords {
+        let key = self.snapshot.key;
+        self.records.entry(policy).or_insert_with(|| LocalRecords::new(key))
     }
 
     fn recategorised_of(&self, account: Account) -> NameMap<Recategorised> {
@@ -466,6 +523,11 @@ impl World {
                 self.touch_policies_of(owner);
             }
         }
+    }
+
+    fn touch_filter(&mut self, filter: &PolicyFilter) {
+        let is_default = self.policies.get(&filter.policy).is_some_and(|policy| policy.is_default);
+        self.touch_policy(filter.policy, filter.owner, is_default);
     }
 
     fn touch_policies_of(&mut self, account: Account) {

@@ -15,6 +15,8 @@ pub(super) fn deciding(row: &AnyRow) -> Option<Row> {
         AnyRow::InternalUser(row) => Row::User(row.clone()),
         AnyRow::Device(row) => Row::Device(row.clone()),
         AnyRow::Recategorisation(row) => Row::Recategorisation(row.clone()),
+        AnyRow::PolicyFilter(row) => Row::Filter(row.clone()),
+        AnyRow::LocalRecord(row) => Row::Record(row.clone()),
         _ => return None,
     })
 }

@@ -135,13 +135,7 @@ pub(super) mod tests {
             evidence: Evidence::SourceAddress { address, range: address.into() },
         };
         let blocked: CategorySet = CategoryId::new(3).into_iter().collect();
-        let decision = Decision {
-            verdict: Verdict::Block,
-            cause: Cause::Category { blocked, all: blocked },
-            policy: PolicyId(7),
-            log: true,
-            target: None,
-        };
+        let decision = Decision::new(PolicyId(7), Verdict::Block, Cause::Category { blocked, all: blocked });
         let name = DomainName::from_text(name).expect("a name");
         let ended = Ended { verdict: QueryVerdict::Blocked, rcode: 0, took: Duration::from_micros(12) };
         QueryEvent::new(&origin, &client, name.as_name(), 1, ended, &decision).at(time_ms)

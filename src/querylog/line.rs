@@ -3,7 +3,7 @@
 use super::QueryEvent;
 use crate::{
     model::{CategoryId, CategorySet, EntryId, Name},
-    policy::Cause,
+    policy::{Cause, Detector},
     wire::{TypeName, rcode_name},
 };
 use serde::{Serialize, Serializer};
@@ -44,6 +44,12 @@ struct Line<'a> {
     /// The list entry that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<u32>,
+    /// It would have been blocked, but the policy only tells of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    spared: bool,
+    /// The detector that pointed at the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detector: Option<&'static str>,
 }
 
 /// Numbers of categories.
@@ -71,7 +77,7 @@ pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
         Cause::List { entry, .. } => (None, CategorySet::EMPTY, Some(entry)),
         Cause::Category { blocked, all } => (blocked.first(), all, None),
         Cause::Default { all } => (all.first(), all, None),
-        Cause::OwnName | Cause::Unclassified => (None, CategorySet::EMPTY, None),
+        _ => (None, CategorySet::EMPTY, None),
     };
     let line = Line {
         time: jiff::Timestamp::from_millisecond(event.time_ms).unwrap_or_default(),
@@ -91,6 +97,11 @@ pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
         category: category.map(CategoryId::number),
         categories: Categories(all),
         entry: entry.map(|id| id.0),
+        spared: event.decision.spared,
+        detector: match event.decision.cause {
+            Cause::Detected(detector) => Some(detector.name()),
+            _ => event.decision.noted.map(Detector::name),
+        },
     };
     serde_json::to_writer(&mut *buffer, &line).expect("texts and numbers into memory");
     buffer.push(b'\n');

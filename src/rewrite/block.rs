@@ -96,7 +96,14 @@ pub fn block_text(out: &mut impl Write, policy: &CompiledPolicy, decision: &Deci
             }
         }
         Cause::Unclassified => write!(out, "{}: unclassified", policy.name)?,
-        Cause::OwnName | Cause::Default { .. } => {}
+        Cause::Service(_) => write!(out, "{}: service", policy.name)?,
+        Cause::Word(_) => write!(out, "{}: word", policy.name)?,
+        Cause::Hours => write!(out, "{}: hours", policy.name)?,
+        Cause::NotAllowed => write!(out, "{}: not on an allow list", policy.name)?,
+        Cause::Detected(detector) => write!(out, "{}: {}", policy.name, detector.name())?,
+        Cause::Address { rebinding: true } => write!(out, "{}: private address", policy.name)?,
+        Cause::Address { rebinding: false } => write!(out, "{}: address", policy.name)?,
+        Cause::OwnName | Cause::Record(_) | Cause::Paused | Cause::SafeSearch(_) | Cause::Default { .. } => {}
     }
     if decision.target.is_some() {
         out.write_str(" (alias)")?;

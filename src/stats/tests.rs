@@ -40,7 +40,7 @@ fn event(asked: &Asked) -> QueryEvent {
         Some(_) => (Verdict::Block, Cause::Category { blocked: all, all }, QueryVerdict::Blocked),
         None => (Verdict::Allow, Cause::Default { all }, QueryVerdict::Allowed),
     };
-    let decision = Decision { verdict, cause, policy: PolicyId(7), log: true, target: None };
+    let decision = Decision::new(PolicyId(7), verdict, cause);
     let name = DomainName::from_text(asked.name).expect("a name");
     let ended = Ended { verdict: ended, rcode: 0, took: Duration::from_micros(9) };
     let time: Timestamp = asked.time.parse().expect("a time");

@@ -143,6 +143,63 @@ impl Record for Policy {
     }
 }
 
+impl Record for ListSource {
+    const TABLE: Table = Table::ListSource;
+    any!(ListSource);
+    fn owner(&self) -> Account {
+        self.owner
+    }
+    fn id(&self) -> u32 {
+        self.id.0
+    }
+    fn unique(&self) -> Vec<(Unique, Vec<u8>)> {
+        vec![(Unique::ListSourceName, Unique::name_in(self.owner, &self.name))]
+    }
+}
+
+impl Record for PolicyFilter {
+    const TABLE: Table = Table::PolicyFilter;
+    any!(PolicyFilter);
+    fn owner(&self) -> Account {
+        self.owner
+    }
+    fn id(&self) -> u32 {
+        self.policy.0
+    }
+}
+
+impl Record for LocalRecord {
+    const TABLE: Table = Table::LocalRecord;
+    any!(LocalRecord);
+    fn owner(&self) -> Account {
+        self.owner
+    }
+    fn parent(&self) -> u32 {
+        self.policy.0
+    }
+    fn id(&self) -> u32 {
+        self.id.0
+    }
+    fn unique(&self) -> Vec<(Unique, Vec<u8>)> {
+        let name = self.name.as_name();
+        vec![(Unique::LocalRecord, Unique::entry(ListId::Policy(self.policy), Action::Allow, name))]
+    }
+}
+
+impl Record for ForwardZone {
+    const TABLE: Table = Table::ForwardZone;
+    any!(ForwardZone);
+    fn owner(&self) -> Account {
+        Account::Customer(self.customer)
+    }
+    fn id(&self) -> u32 {
+        self.id.0
+    }
+    fn unique(&self) -> Vec<(Unique, Vec<u8>)> {
+        vec![(Unique::ForwardZone, Unique::name_in(self.owner(), &self.zone.to_string()))]
+    }
+}
+
 impl Record for ListEntry {
     const TABLE: Table = Table::ListEntry;
     any!(ListEntry);

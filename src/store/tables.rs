@@ -177,6 +177,14 @@ tables! {
     33 PowerBi "power_bi"
     /// Roles of accounts' own making.
     34 CustomRole "role"
+    /// Lists that policies subscribe to.
+    35 ListSource "list_source"
+    /// What policies do beyond lists and categories.
+    36 PolicyFilter "policy_filter"
+    /// Names policies answer themselves.
+    37 LocalRecord "local_record"
+    /// Zones resolved elsewhere.
+    38 ForwardZone "forward_zone"
 }
 
 impl fmt::Display for Table {

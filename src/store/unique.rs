@@ -49,6 +49,12 @@ pub enum Unique {
     CertificateSerial,
     /// Owner and name of a role, the name in lower case.
     RoleName,
+    /// Owner and name of a subscribed list, the name in lower case.
+    ListSourceName,
+    /// Policy and name of a local record.
+    LocalRecord,
+    /// Customer and name of a zone resolved elsewhere.
+    ForwardZone,
 }
 
 impl Unique {
@@ -75,6 +81,9 @@ impl Unique {
             Unique::ReportUuid => "report UUID",
             Unique::CertificateSerial => "certificate serial number",
             Unique::RoleName => "role name",
+            Unique::ListSourceName => "list name",
+            Unique::LocalRecord => "local record",
+            Unique::ForwardZone => "forwarded zone",
         }
     }
 

@@ -297,6 +297,7 @@ async fn create<S: Scope>(
             subdomains: input.subdomains.is_none_or(|flag| flag.0),
             log_requests: input.log_requests.is_none_or(|flag| flag.0),
             comment: input.comment.0.clone(),
+            expires: None,
             created: call.now,
         };
         Ok((batch.expect(&policy).create(&entry), ()))

@@ -147,6 +147,7 @@ async fn run<S: Scope>(
                         subdomains: line.subdomains,
                         log_requests: line.log_requests,
                         comment: line.comment.clone(),
+                        expires: None,
                         created: old.as_ref().map_or(call.now, |row| row.value.created),
                     };
                     match old {

@@ -14,7 +14,7 @@ pub const ROWS_AT_ONCE: usize = 10_000;
 macro_rules! for_owned_tables {
     ($do:ident!($($argument:tt)*)) => {
         $do! { ($($argument)*)
-            Address Device InternalUser Group Location ListEntry Policy CloudKeyUse CloudKey DeviceExceptionRule
+            Address Device InternalUser Group Location ForwardZone LocalRecord PolicyFilter ListSource ListEntry Policy CloudKeyUse CloudKey DeviceExceptionRule
             DeviceException DeviceDefaults Recategorisation BlockPage SupportContact Branding ScheduledReportRun
             ScheduledReport Report PowerBi MailServer Session SecondFactor PasswordReset SignatureKeys ApiToken Admin CustomRole
         }

@@ -8,7 +8,7 @@ use crate::{
     identify::{Identified, Supposed},
     mail::{Mail, MailError, Mailer, Relay},
     model::*,
-    policy::{NameKey, NoTrace, Presets, Snapshot, Suffixes, Verdict, categorise, choose, evaluate},
+    policy::{NameKey, NoTrace, Presets, Question, Snapshot, Suffixes, Verdict, categorise, choose, evaluate},
     publish::Publisher,
     querylog::{LogReader, QueryEvent, QueryLog},
     resolve::{self, Resolver, Upstream},
@@ -85,7 +85,9 @@ impl Filtering for Deciding {
             None => "refused",
             Some(chosen) => {
                 let suffixes = Suffixes::new(name.as_name(), snapshot.key);
-                match evaluate(&snapshot, chosen.policy, &suffixes, &self.categories, &mut NoTrace).verdict {
+                let client = client.as_ref().expect("a policy was chosen");
+                let question = Question { suffixes: &suffixes, qtype: 1, client, at: Timestamp(0) };
+                match evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut NoTrace).verdict {
                     Verdict::Block => "blocked",
                     _ => "allowed",
                 }

@@ -39,7 +39,7 @@ fn event(asked: Asked) -> QueryEvent {
         Some(_) => (Verdict::Block, Cause::Category { blocked: all, all }, QueryVerdict::Blocked),
         None => (Verdict::Allow, Cause::Default { all }, QueryVerdict::Allowed),
     };
-    let decision = Decision { verdict, cause, policy: PolicyId(asked.policy), log: true, target: None };
+    let decision = Decision::new(PolicyId(asked.policy), verdict, cause);
     let name = DomainName::from_text(asked.name).expect("a name");
     let ended = Ended { verdict: ended, rcode: 0, took: Duration::from_micros(40) };
     let time = asked.at.timestamp().as_millisecond();

@@ -58,6 +58,7 @@ fn entry(id: u32, policy: u32, domain: &str) -> ListEntry {
         subdomains: true,
         log_requests: true,
         comment: String::new(),
+        expires: None,
         created: Timestamp(0),
     }
 }

@@ -1,0 +1,116 @@
+//! What a policy does beyond lists and categories, with everything inherited filled in.
+
+use super::EffectiveSettings;
+use crate::model::{
+    AnswerSettings, CategorySet, DetectorSettings, FilterMode, FilterSettings, ResolvingSettings, Timestamp,
+};
+
+/// A policy's filter settings with those of the policies above filled in: `chain` goes from the policy up. A
+/// section counts as a whole, the nearest wins; a pause is the policy's own.
+pub fn effective_filter(chain: &[&FilterSettings]) -> FilterSettings {
+    fn first<T: Clone>(chain: &[&FilterSettings], section: impl Fn(&FilterSettings) -> &Option<T>) -> Option<T> {
+        chain.iter().find_map(|settings| section(settings).clone())
+    }
+
+    FilterSettings {
+        mode: first(chain, |s| &s.mode),
+        paused_until: chain.first().and_then(|s| s.paused_until),
+        lists: first(chain, |s| &s.lists),
+        words: first(chain, |s| &s.words),
+        engines: first(chain, |s| &s.engines),
+        services: first(chain, |s| &s.services),
+        schedules: first(chain, |s| &s.schedules),
+        answers: first(chain, |s| &s.answers),
+        resolving: first(chain, |s| &s.resolving),
+        detectors: first(chain, |s| &s.detectors),
+        close_bypasses: first(chain, |s| &s.close_bypasses),
+    }
+}
+
+/// What holds at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Active {
+    /// What is done with decisions.
+    pub mode: FilterMode,
+    /// Nothing is blocked but by the operator's lists.
+    pub paused: bool,
+    /// Everything is blocked but what a list allows.
+    pub block_all: bool,
+    /// Blocked categories.
+    pub blocked: CategorySet,
+    /// The policy's own block list applies.
+    pub own_block_list: bool,
+}
+
+/// Filter settings compiled for the query path.
+#[derive(Clone, Debug)]
+pub struct CompiledFilter {
+    /// What holds when no pause or schedule says otherwise.
+    base: Active,
+    /// First moment at which the pause is over; 0 for none.
+    paused_until: Timestamp,
+    /// Ways around the filter are closed.
+    pub close_bypasses: bool,
+    /// What answers are searched for.
+    pub answers: AnswerSettings,
+    /// How names are resolved.
+    pub resolving: ResolvingSettings,
+    /// What is concluded from our own data.
+    pub detectors: DetectorSettings,
+}
+
+impl CompiledFilter {
+    /// Compiles the effective filter settings of a policy with these other settings.
+    pub fn new(filter: &FilterSettings, settings: &EffectiveSettings) -> Self {
+        CompiledFilter {
+            base: Active {
+                mode: filter.mode.unwrap_or_default(),
+                paused: false,
+                block_all: false,
+                blocked: settings.blocked,
+                own_block_list: true,
+            },
+            paused_until: filter.paused_until.unwrap_or_default(),
+            close_bypasses: filter.close_bypasses.unwrap_or(settings.blocked.contains(super::own::ANONYMIZER)),
+            answers: filter.answers.clone().unwrap_or_default(),
+            resolving: filter.resolving.clone().unwrap_or_default(),
+            detectors: filter.detectors.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Whether what holds depends on the moment: then [`active`](Self::active) wants the time.
+    #[inline]
+    pub fn is_timed(&self) -> bool {
+        self.paused_until != Timestamp(0)
+    }
+
+    /// What holds at `at`, which is not looked at where nothing depends on it.
+    #[inline]
+    pub fn active(&self, at: Timestamp) -> Active {
+        if !self.is_timed() {
+            return self.base;
+        }
+        Active { paused: at < self.paused_until, ..self.base }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ListSourceId;
+
+    #[test]
+    fn a_section_counts_as_a_whole_and_the_nearest_wins_but_a_pause_is_the_policys_own() {
+        let own = FilterSettings { mode: Some(FilterMode::Permissive), ..FilterSettings::default() };
+        let above = FilterSettings {
+            mode: Some(FilterMode::AllowOnly),
+            paused_until: Some(Timestamp(9)),
+            lists: Some(vec![ListSourceId(1)]),
+            ..FilterSettings::default()
+        };
+        let filter = effective_filter(&[&own, &above]);
+        assert_eq!((filter.mode, filter.paused_until), (Some(FilterMode::Permissive), None));
+        assert_eq!(filter.lists, Some(vec![ListSourceId(1)]));
+        assert_eq!(effective_filter(&[&above]).paused_until, Some(Timestamp(9)));
+    }
+}
