@@ -5,13 +5,15 @@
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
 //! Read `effective` (whose value counts), `suffixes`, `name_map` and `names` (how a name is found), `snapshot`,
-//! `choose` (which policy), `own` (names that are ours or special), `categorise`, `evaluate`, `trace`,
+//! `choose` (which policy), `own` (names that are ours or special), `lists` (lists that policies subscribe to), `words` (their
+//! keywords and expressions), `categorise`, `evaluate`, `trace`,
 //! then `world`.
 
 mod categorise;
 mod choose;
 mod effective;
 mod evaluate;
+mod lists;
 mod name_map;
 mod names;
 mod own;
@@ -19,6 +21,7 @@ mod slab;
 mod snapshot;
 mod suffixes;
 mod trace;
+mod words;
 mod world;
 
 #[cfg(test)]
@@ -28,6 +31,10 @@ pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Verdict, evaluate, evaluate_target};
+pub use lists::{
+    CompiledList, Counted, LISTS_MAX, ListBuilder, ListEffect, ListFileError, ListHit, ListProfile, ListSelection,
+    ListTable, Who,
+};
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
@@ -37,4 +44,5 @@ pub use snapshot::{
 };
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};
+pub use words::{WordCache, WordError, WordFault, Words};
 pub use world::{Row, World};
