@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// One rule about names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NameRule {
     /// Which names.
     pub pattern: Pattern,
@@ -27,7 +27,7 @@ impl NameRule {
 }
 
 /// Which names a rule matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// The name alone.
     Exact(DomainName),
@@ -43,7 +43,7 @@ pub enum Pattern {
 }
 
 /// What a rule does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Blocks: the answer looks as the policy says.
     Block,
@@ -54,7 +54,7 @@ pub enum Effect {
 }
 
 /// An answer that a rule or a record prescribes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FixedAnswer {
     /// `0.0.0.0` and `::`, other types NODATA.
     Null,
@@ -88,7 +88,7 @@ pub struct RecordData {
 }
 
 /// When a rule applies: all of these must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Conditions {
     /// Only these types; empty: all but those of `types_except`.
     pub types: Vec<u16>,
@@ -109,7 +109,7 @@ pub struct Conditions {
 }
 
 /// A client of a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientTerm {
     /// By address.
     Net(IpNet),
@@ -118,7 +118,7 @@ pub enum ClientTerm {
 }
 
 /// One rule about addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddressRule {
     /// Whose addresses.
     pub trigger: AddressTrigger,
@@ -140,7 +140,7 @@ pub enum AddressTrigger {
 }
 
 /// One rule of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// About the name asked for, and the names an answer leads to.
     Name(NameRule),
