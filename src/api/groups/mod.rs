@@ -50,6 +50,7 @@ mod ssl_certificates;
 mod statistics;
 mod support;
 mod try_out;
+mod what_if;
 
 use super::operation::Operation;
 
@@ -71,6 +72,7 @@ pub fn operations() -> Vec<Operation> {
         customers::operations,
         policies::operations,
         policy_filter::operations,
+        what_if::operations,
         categories::operations,
         domains::operations,
         locations::operations,

@@ -88,7 +88,7 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 
 /// A change.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Change {
+pub(super) struct Change {
     /// What is done with decisions.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<ModeWord>")]
@@ -118,7 +118,7 @@ const LISTS_MAX: usize = 256;
 
 impl Change {
     /// Applies the sections that were given; the error names the section.
-    fn apply(
+    pub(super) fn apply(
         &self,
         settings: &mut FilterSettings,
         policy: &Policy,
@@ -191,6 +191,11 @@ fn own_sections(settings: &FilterSettings) -> Vec<&'static str> {
 /// The row of a policy's filter, if it ever set anything.
 fn row_of(view: &View, policy: PolicyId) -> Option<Row<PolicyFilter>> {
     view.find::<PolicyFilter>(policy.0, "policy").ok()
+}
+
+/// What a policy's filter sets itself.
+pub(super) fn own_settings(view: &View, policy: PolicyId) -> FilterSettings {
+    row_of(view, policy).map(|row| row.value.settings).unwrap_or_default()
 }
 
 fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
