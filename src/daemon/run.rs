@@ -30,7 +30,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -218,11 +218,13 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
     tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
 
+    // Whoever reads that it is ready may tell it to stop or to reload at once.
+    let signals = Signals::listen().map_err(io_error("listening for signals"))?;
     announce(&config, &first, &listeners, api_address, index_names, &publisher, started)
         .map_err(io_error("writing to standard output"))?;
     notify::ready();
 
-    wait(&config, &store, &categories, certificates.as_ref()).await?;
+    wait(signals, &config, &store, &categories, certificates.as_ref()).await;
 
     notify::stopping();
     tracing::info!("stopping: queries and requests on their way are still answered");
@@ -331,21 +333,34 @@ fn announce(
     out.flush()
 }
 
+/// What the daemon is told by signals, from here on: before, each of them would be its end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Signals { terminate, interrupt, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
 /// Waits for the end; reloads certificate and category file on SIGHUP.
 async fn wait(
+    signals: Signals,
     config: &Config,
     store: &Store,
     categories: &ArcSwap<Index>,
     certificates: Option<&CertStore>,
-) -> Result<(), DaemonError> {
-    let signals = || -> io::Result<_> {
-        Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
-    };
-    let (mut terminate, mut interrupt, mut hangup) = signals().map_err(io_error("listening for signals"))?;
+) {
+    let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
             _ = hangup.recv() => {
                 notify::reloading();
                 if let Some(certificates) = certificates {
