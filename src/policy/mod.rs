@@ -4,7 +4,7 @@
 //! change touches; [`evaluate`] answers one question from a snapshot in the product's fixed order
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
-//! Read `effective` and `filter` (whose value counts), `suffixes`, `name_map`, `names` and `records` (how a name
+//! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names` and `records` (how a name
 //! is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `categorise`,
 //! `evaluate`, `trace`, then `world`.
 
@@ -17,6 +17,7 @@ mod name_map;
 mod names;
 mod own;
 mod records;
+mod schedule;
 mod slab;
 mod snapshot;
 mod suffixes;
@@ -35,6 +36,7 @@ pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
 pub use records::LocalRecords;
+pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};
 pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,
