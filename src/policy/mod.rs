@@ -4,15 +4,17 @@
 //! change touches; [`evaluate`] answers one question from a snapshot in the product's fixed order
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
-//! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names` and `records` (how a name
-//! is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `categorise`,
-//! `evaluate`, `trace`, then `world`.
+//! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
+//! and `records` (how a name is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special),
+//! `lists` (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`,
+//! `trace`, then `world`.
 
 mod categorise;
 mod choose;
 mod effective;
 mod evaluate;
 mod filter;
+mod lists;
 mod name_map;
 mod names;
 mod own;
@@ -22,6 +24,7 @@ mod slab;
 mod snapshot;
 mod suffixes;
 mod trace;
+mod words;
 mod world;
 
 #[cfg(test)]
@@ -32,6 +35,10 @@ pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
 pub use filter::{Active, CompiledFilter, effective_filter};
+pub use lists::{
+    CompiledList, Counted, LISTS_MAX, ListBuilder, ListEffect, ListFileError, ListHit, ListProfile, ListSelection,
+    ListTable, Who,
+};
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
@@ -43,4 +50,5 @@ pub use snapshot::{
 };
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};
+pub use words::{WordCache, WordError, WordFault, Words};
 pub use world::{Row, World};
