@@ -170,9 +170,9 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether a list let the name through: then the answer is not looked at again.
+    /// Whether a list or a word let the name through: then the answer is not looked at again.
     pub fn allowed_by_list(&self) -> bool {
-        self.verdict == Verdict::Allow && matches!(self.cause, Cause::List { .. })
+        self.verdict == Verdict::Allow && !self.spared && matches!(self.cause, Cause::List { .. } | Cause::Word(_))
     }
 
     /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
@@ -320,6 +320,21 @@ fn judge(
         let finding = "a schedule blocks everything at this hour".into();
         trace.step(|| Step { number: 4, title: "hours", finding, decided: true });
         return decision(Verdict::Block, Cause::Hours);
+    }
+
+    if let Some((index, action)) = policy.filter.words.find(suffixes.name()) {
+        let word = &policy.filter.words.rules()[index];
+        trace.step(|| Step {
+            number: 4,
+            title: "words",
+            finding: match action {
+                Action::Allow => format!("word {:?} of the policy allows", word.text),
+                Action::Block => format!("word {:?} of the policy blocks", word.text),
+            },
+            decided: true,
+        });
+        let verdict = if action == Action::Allow { Verdict::Allow } else { Verdict::Block };
+        return decision(verdict, Cause::Word(index.min(usize::from(u16::MAX)) as u16));
     }
 
     let account = policy.customer.map_or(Account::System, Account::Customer);
