@@ -213,6 +213,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
+    tasks.spawn(jobs::delete_ended(store.clone(), publisher.clone(), now, cancel.clone()));
     let reports = ReportParts { store: store.clone(), stats, mailer: Arc::new(Smtp::new()), clock: now };
     tasks.spawn(jobs::mail_reports(reports, cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));

@@ -4,10 +4,10 @@
 //! change touches; [`evaluate`] answers one question from a snapshot in the product's fixed order
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
-//! Read `effective` and `filter` (whose value counts), `suffixes`, `name_map`, `names` and `records` (how a name
-//! is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that
-//! policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `trace`,
-//! then `world`.
+//! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
+//! and `records` (how a name is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special),
+//! `lists` (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`,
+//! `trace`, then `world`.
 
 mod categorise;
 mod choose;
@@ -19,6 +19,7 @@ mod name_map;
 mod names;
 mod own;
 mod records;
+mod schedule;
 mod slab;
 mod snapshot;
 mod suffixes;
@@ -42,6 +43,7 @@ pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
 pub use records::LocalRecords;
+pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};
 pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,

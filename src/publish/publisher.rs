@@ -2,7 +2,7 @@
 
 use super::rows::deciding;
 use crate::{
-    policy::{NameKey, Presets, Snapshot, World},
+    policy::{NameKey, Presets, Snapshot, World, Zones},
     store::{Committed, Revision, Store},
 };
 use arc_swap::ArcSwap;
@@ -50,6 +50,7 @@ impl Publisher {
         // Subscribing first means that nothing committed while loading is missed.
         let feed = store.subscribe();
         let mut world = World::new(key, presets);
+        world.set_zones(Zones::new(jiff::tz::db().clone(), jiff::tz::TimeZone::system()));
         let rows = store.all_rows();
         let revision = rows.revision;
         for row in rows {
