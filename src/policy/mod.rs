@@ -5,14 +5,16 @@
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
 //! Read `effective` and `filter` (whose value counts), `suffixes`, `name_map`, `names` and `records` (how a name
-//! is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `categorise`,
-//! `evaluate`, `trace`, then `world`.
+//! is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that
+//! policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `trace`,
+//! then `world`.
 
 mod categorise;
 mod choose;
 mod effective;
 mod evaluate;
 mod filter;
+mod lists;
 mod name_map;
 mod names;
 mod own;
@@ -21,6 +23,7 @@ mod slab;
 mod snapshot;
 mod suffixes;
 mod trace;
+mod words;
 mod world;
 
 #[cfg(test)]
@@ -31,6 +34,10 @@ pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
 pub use filter::{Active, CompiledFilter, effective_filter};
+pub use lists::{
+    CompiledList, Counted, LISTS_MAX, ListBuilder, ListEffect, ListFileError, ListHit, ListProfile, ListSelection,
+    ListTable, Who,
+};
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
@@ -41,4 +48,5 @@ pub use snapshot::{
 };
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};
+pub use words::{WordCache, WordError, WordFault, Words};
 pub use world::{Row, World};
