@@ -233,7 +233,7 @@ pub fn evaluate(
         return Decision::new(policy.id, Verdict::Own(own), Cause::OwnName);
     }
     if !policy.records.is_empty() {
-        let record = policy.records.find(suffixes);
+        let record = policy.records.find(suffixes, question.qtype);
         trace.step(|| Step {
             number: 2,
             title: "local records",
