@@ -20,9 +20,13 @@ fn subject_of(group: &str) -> Option<Subject> {
         "alias_admins" => Subject::Admins,
         "roles" => Subject::Roles,
         "tokens" => Subject::HttpTokens,
-        "policies" | "default_policy" | "customer_policies" | "customer_default_policy" | "explain" | "tests" => {
-            Subject::Policies
-        }
+        "policies"
+        | "policy_filter"
+        | "default_policy"
+        | "customer_policies"
+        | "customer_default_policy"
+        | "explain"
+        | "tests" => Subject::Policies,
         "global_domains" | "customer_domains" | "policy_domains" => Subject::Lists,
         "categories" | "recategorize" => Subject::Categories,
         "locations" | "location_addresses" | "customer_locations" | "customer_location_addresses" => Subject::Locations,

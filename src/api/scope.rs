@@ -153,6 +153,32 @@ impl View {
     /// The settings of a policy in reach with everything it inherits from above. That the policies
     /// above may be out of reach is no matter: their effect is what the caller's queries get.
     pub fn effective(&self, policy: &Policy, presets: &Presets) -> EffectiveSettings {
+        let above = self.above(policy);
+        let chain: Vec<&PolicySettings> =
+            std::iter::once(&policy.settings).chain(above.iter().map(|policy| &policy.settings)).collect();
+        effective(&chain, presets)
+    }
+
+    /// The filter settings that a policy inherits from, the nearest first.
+    pub fn filters_above(&self, policy: &Policy) -> Vec<FilterSettings> {
+        let filters = self.above(policy).into_iter().filter_map(|policy| self.store.find::<PolicyFilter>(policy.id.0));
+        filters.map(|row| row.value.settings).collect()
+    }
+
+    /// The list, if policies of `owner` may subscribe to it: it is the owner's or an account's above.
+    pub fn subscribable(&self, owner: Account, list: ListSourceId) -> Option<ListSourceId> {
+        let source = self.store.find::<ListSource>(list.0)?.value;
+        let msp = match owner {
+            Account::Customer(id) => self.store.find::<Customer>(id.0).and_then(|row| row.value.msp),
+            Account::Msp(id) => Some(id),
+            Account::System => None,
+        };
+        let visible = [Some(owner), msp.map(Account::Msp), Some(Account::System)].contains(&Some(source.owner));
+        visible.then_some(source.id)
+    }
+
+    /// The default policies a policy inherits from, the nearest first.
+    fn above(&self, policy: &Policy) -> Vec<Policy> {
         let mut above: Vec<Policy> = Vec::with_capacity(3);
         let mut push_default_of = |owner: Account| {
             let found = self.store.rows::<Policy>(owner).find(|row| row.value.is_default);
@@ -169,9 +195,7 @@ impl View {
         if policy.owner != Account::System {
             push_default_of(Account::System);
         }
-        let chain: Vec<&PolicySettings> =
-            std::iter::once(&policy.settings).chain(above.iter().map(|policy| &policy.settings)).collect();
-        effective(&chain, presets)
+        above
     }
 }
 

@@ -37,6 +37,7 @@ mod oauth;
 mod oauth_authorize;
 mod passwords;
 mod policies;
+mod policy_filter;
 mod powerbi;
 mod recategorize;
 mod removal;
@@ -69,6 +70,7 @@ pub fn operations() -> Vec<Operation> {
         msps::operations,
         customers::operations,
         policies::operations,
+        policy_filter::operations,
         categories::operations,
         domains::operations,
         locations::operations,

@@ -401,8 +401,14 @@ async fn delete<S: Scope>(call: Call<S>, at: At) -> Result<Deleted, ApiError> {
                     batch = batch.delete(&entry);
                     entries += 1;
                 }
+                for record in call.view.under::<LocalRecord>(row.value.owner, id.0).take(ENTRIES_AT_ONCE) {
+                    batch = batch.delete(&record);
+                }
                 if entries == ENTRIES_AT_ONCE {
                     return Ok((batch, false));
+                }
+                if let Ok(filter) = call.view.find::<PolicyFilter>(id.0, "policy") {
+                    batch = batch.delete(&filter);
                 }
                 let owner = row.value.owner;
                 let batch = batch

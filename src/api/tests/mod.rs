@@ -16,6 +16,7 @@ mod oauth;
 mod pages;
 mod people;
 mod policies;
+mod policy_filter;
 mod recategorize;
 mod refusals;
 mod reports;
