@@ -1,7 +1,8 @@
 //! One question, one policy, one answer.
 
 use super::{
-    Active, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise, own,
+    Active, BypassGroup, Categorised, CompiledPolicy, ListMatch, OwnName, SearchEngines, ServiceMatch, Services, Snapshot,
+    Step, Suffixes, Trace, categorise, level_name, own,
 };
 use crate::category::Catalogue;
 use crate::identify::Client;
@@ -125,8 +126,13 @@ pub enum Cause {
     NotAllowed,
     /// Step 7: a detector points at the name.
     Detected(Detector),
-    /// Step 8: a search engine is held to its filtered results, by its number in the table of engines.
-    SafeSearch(u8),
+    /// Step 8: a search engine is held to its filtered results; it is blocked where it has none.
+    SafeSearch {
+        /// Its number in the table of engines.
+        engine: u8,
+        /// All categories the name has.
+        all: CategorySet,
+    },
     /// Step 9: an address of the answer.
     Address {
         /// It is private and the name public (rebinding); else it is on a list.
@@ -170,9 +176,9 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether a list let the name through: then the answer is not looked at again.
+    /// Whether a list or a service let the name through: then the answer is not looked at again.
     pub fn allowed_by_list(&self) -> bool {
-        self.verdict == Verdict::Allow && matches!(self.cause, Cause::List { .. })
+        self.verdict == Verdict::Allow && matches!(self.cause, Cause::List { .. } | Cause::Service(_))
     }
 
     /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
@@ -184,7 +190,7 @@ impl Decision {
             Cause::List { .. } | Cause::Paused | Cause::Service(_) | Cause::Word(_) | Cause::Hours => 4,
             Cause::Category { .. } | Cause::NotAllowed => 6,
             Cause::Unclassified | Cause::Detected(_) => 7,
-            Cause::SafeSearch(_) => 8,
+            Cause::SafeSearch { .. } => 8,
             Cause::Address { .. } => 9,
             Cause::Default { .. } => 10,
         }
@@ -200,11 +206,15 @@ impl Decision {
 ///    list, then the list of the customer's default policy for each action the policy inherits. The
 ///    first list with a match decides. Inside one list the longest matching name wins; an allow and
 ///    a block of the same name: allow wins. `subdomains: false` matches the name alone, `true` the
-///    name and everything below it.
+///    name and everything below it. After them the services that the policy blocks or allows: the longest
+///    matching name wins, of equal ones the allowed service.
 /// 6. **Categories**: the union of the categories of the name and of its parents down to the
 ///    registrable domain, or those the nearest account put it into ([`categorise`]). Any blocked
-///    category blocks. Connectivity checks, time and certificate status pass.
+///    category blocks. Connectivity checks, time and certificate status pass, and this installation's own
+///    hosts. A policy that closes bypasses knows more names as anonymizers.
 /// 7. **Unclassified**: no category at all: blocked where the policy says so.
+/// 8. **Safe search**: a name of a search engine leads to the engine's filtered host, or is blocked where it has
+///    none. What step 4 allowed stays as it is, but in a policy that lets through nothing else.
 /// 9. **Resolve**, then look at the answer: [`evaluate_target`] for each CNAME and DNAME target.
 /// 10. **Allow.**
 ///
@@ -249,12 +259,15 @@ pub fn evaluate(
     }
     let active = policy.filter.active(question.at);
     let mut decision = judge(snapshot, policy, &active, question, categories, trace);
+    if !policy.filter.search.is_off() && decision.verdict == Verdict::Allow {
+        hold_search(snapshot, policy, &active, question, categories, &mut decision, trace);
+    }
     decision.spare(&active);
     decision
 }
 
 /// Decides one name of an answer, a CNAME or DNAME target, by steps 4 to 6. Unclassified targets
-/// pass: step 7 is about what was asked for.
+/// pass: step 7 is about what was asked for. A target that is a canary makes the whole answer one.
 pub fn evaluate_target(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
@@ -264,6 +277,10 @@ pub fn evaluate_target(
     trace: &mut impl Trace,
 ) -> Option<Decision> {
     let active = policy.filter.active(target.at);
+    if policy.filter.close_bypasses && own::is_canary(target.suffixes.name()) {
+        let canary = Decision::new(policy.id, Verdict::Own(OwnName::Canary), Cause::OwnName);
+        return Some(Decision { target: Some(index), ..canary });
+    }
     let mut decision = judge(snapshot, policy, &active, target, categories, trace);
     decision.target = Some(index);
     let blocks = decision.verdict == Verdict::Block
@@ -318,18 +335,34 @@ fn judge(
         return decision(Verdict::Block, Cause::Hours);
     }
 
+    if let Some(found) = search_services(snapshot, active, question, trace) {
+        let verdict = match found.action {
+            Action::Allow => Verdict::Allow,
+            Action::Block => Verdict::Block,
+        };
+        return decision(verdict, Cause::Service(found.service));
+    }
+
     let account = policy.customer.map_or(Account::System, Account::Customer);
     let categorised = categorise(snapshot, account, suffixes, categories);
-    let all = categorised.set;
-    let blocked = all.intersection(active.blocked);
+    let bypass = bypass(snapshot, policy, &categorised, suffixes);
+    let (all, unwanted) = match bypass {
+        Some(_) => (categorised.set.with(own::ANONYMIZER), active.blocked.with(own::ANONYMIZER)),
+        None => (categorised.set, active.blocked),
+    };
+    let blocked = all.intersection(unwanted);
     let allow_only = active.mode == FilterMode::AllowOnly;
     let refuse = !blocked.is_empty() || all.is_empty() && !policy.allow_unclassified || allow_only;
-    let protected = refuse && own::is_protected(suffixes.name());
+    let protected = refuse && is_protected(snapshot, suffixes);
     trace.step(|| Step {
         number: 6,
         title: "categories",
         finding: match (all.is_empty(), blocked.is_empty(), protected) {
             (true, ..) => "the name has no category".into(),
+            (false, false, false) if bypass.is_some() => {
+                let group = bypass.map_or("", |group| group.name.as_str());
+                format!("a known way around the filter ({group}), blocked: {}", names(blocked))
+            }
             (false, true, _) => format!("{}, none of them blocked", told(&categorised, suffixes)),
             (false, false, false) => format!("{}, blocked: {}", told(&categorised, suffixes), names(blocked)),
             (false, false, true) => format!("{}, but the name is protected", told(&categorised, suffixes)),
@@ -361,6 +394,106 @@ fn judge(
         return decision(Verdict::Block, Cause::Unclassified);
     }
     decision(Verdict::Allow, Cause::Default { all })
+}
+
+/// Whether no category, service or missing category may take the name away.
+fn is_protected(snapshot: &Snapshot, suffixes: &Suffixes<'_>) -> bool {
+    own::is_protected(suffixes.name()) || snapshot.own_hosts.longest(suffixes).is_some()
+}
+
+/// The known way around the filter that the name is, where the policy closes them and no account has said what
+/// the name is.
+fn bypass(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    categorised: &Categorised,
+    suffixes: &Suffixes<'_>,
+) -> Option<&'static BypassGroup> {
+    if !policy.filter.close_bypasses || categorised.by.is_some() {
+        return None;
+    }
+    snapshot.known.bypass.find(suffixes)
+}
+
+/// Step 4, after the lists: the service that the name belongs to, where the policy says something of it.
+fn search_services(
+    snapshot: &Snapshot,
+    active: &Active,
+    question: &Question<'_>,
+    trace: &mut impl Trace,
+) -> Option<ServiceMatch> {
+    if active.services_blocked.is_empty() && active.services_allowed.is_empty() {
+        return None;
+    }
+    let Question { suffixes, qtype, .. } = question;
+    let found = snapshot.known.services.find(suffixes, *qtype, &active.services_blocked, &active.services_allowed);
+    let protected = found.is_some_and(|found| found.action == Action::Block) && is_protected(snapshot, suffixes);
+    trace.step(|| Step {
+        number: 4,
+        title: "services",
+        finding: match &found {
+            None => "the name belongs to no service the policy speaks of".into(),
+            Some(found) => format!(
+                "{} {} {}{}",
+                suffixes.ancestor(usize::from(found.labels)),
+                match found.action {
+                    Action::Allow => "is allowed as part of the service",
+                    Action::Block => "is blocked as part of the service",
+                },
+                Services::get().id_of(found.service),
+                if protected { ", but the name is protected" } else { "" },
+            ),
+        },
+        decided: found.is_some() && !protected,
+    });
+    found.filter(|_| !protected)
+}
+
+/// Step 8: holds a search engine to its filtered results, or blocks one that has none. What a list or a service
+/// allows stays as it is, unless the policy lets through nothing else: there allowing a name only opens it.
+fn hold_search(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    active: &Active,
+    question: &Question<'_>,
+    categories: &impl Categories,
+    decision: &mut Decision,
+    trace: &mut impl Trace,
+) {
+    let allowed = match decision.cause {
+        Cause::Default { .. } => false,
+        Cause::Paused => return,
+        _ => true,
+    };
+    let Some(held) = snapshot.known.search.held(&policy.filter.search, question.suffixes, question.qtype) else {
+        return;
+    };
+    let stays = allowed && active.mode != FilterMode::AllowOnly;
+    trace.step(|| {
+        let engine = SearchEngines::get().by_number(held.engine);
+        let (name, level) = (engine.map_or("", |engine| &engine.name), level_name(held.level));
+        let finding = match (stays, held.blocked) {
+            (true, _) => format!("conflict: {name} is to be held to {level}, but step 4 allows the name as it is"),
+            (false, true) => format!("{name} has no filtered results and is blocked at level {level}"),
+            (false, false) => format!("{name} is held to {level}"),
+        };
+        Step { number: 8, title: "safe search", finding, decided: !stays }
+    });
+    if stays {
+        return;
+    }
+    let all = match decision.cause {
+        Cause::Default { all } => all,
+        _ => {
+            let account = policy.customer.map_or(Account::System, Account::Customer);
+            categorise(snapshot, account, question.suffixes, categories).set
+        }
+    };
+    decision.cause = Cause::SafeSearch { engine: held.engine, all };
+    decision.verdict = match held.blocked {
+        true => Verdict::Block,
+        false => Verdict::Rewrite(Rewrite::Search { engine: held.engine, level: held.level }),
+    };
 }
 
 /// Step 4: the first list with a match.

@@ -1,6 +1,6 @@
 //! What a policy does beyond lists and categories, with everything inherited filled in.
 
-use super::EffectiveSettings;
+use super::{EffectiveSettings, SearchLevels, ServiceSet, Services};
 use crate::model::{
     AnswerSettings, CategorySet, DetectorSettings, FilterMode, FilterSettings, ResolvingSettings, Timestamp,
 };
@@ -40,6 +40,10 @@ pub struct Active {
     pub blocked: CategorySet,
     /// The policy's own block list applies.
     pub own_block_list: bool,
+    /// Blocked services.
+    pub services_blocked: ServiceSet,
+    /// Allowed services; none is blocked as well.
+    pub services_allowed: ServiceSet,
 }
 
 /// Filter settings compiled for the query path.
@@ -49,6 +53,8 @@ pub struct CompiledFilter {
     base: Active,
     /// First moment at which the pause is over; 0 for none.
     paused_until: Timestamp,
+    /// How far each search engine is held to its filtered results.
+    pub search: SearchLevels,
     /// Ways around the filter are closed.
     pub close_bypasses: bool,
     /// What answers are searched for.
@@ -62,6 +68,10 @@ pub struct CompiledFilter {
 impl CompiledFilter {
     /// Compiles the effective filter settings of a policy with these other settings.
     pub fn new(filter: &FilterSettings, settings: &EffectiveSettings) -> Self {
+        let (services_blocked, services_allowed) = match filter.services.as_deref() {
+            Some(rules) if !rules.is_empty() => Services::get().rules(rules),
+            _ => (ServiceSet::EMPTY, ServiceSet::EMPTY),
+        };
         CompiledFilter {
             base: Active {
                 mode: filter.mode.unwrap_or_default(),
@@ -69,8 +79,11 @@ impl CompiledFilter {
                 block_all: false,
                 blocked: settings.blocked,
                 own_block_list: true,
+                services_blocked,
+                services_allowed,
             },
             paused_until: filter.paused_until.unwrap_or_default(),
+            search: SearchLevels::new(settings.safe_search, filter.engines.as_deref().unwrap_or_default()),
             close_bypasses: filter.close_bypasses.unwrap_or(settings.blocked.contains(super::own::ANONYMIZER)),
             answers: filter.answers.clone().unwrap_or_default(),
             resolving: filter.resolving.clone().unwrap_or_default(),
