@@ -57,6 +57,16 @@ impl<V> PrefixTable<V> {
         }
     }
 
+    /// Every range that holds `address`, with its value, shortest first.
+    pub fn around(&self, address: IpAddr) -> impl Iterator<Item = (IpNet, &V)> {
+        let (v4, v6) = match address.to_canonical() {
+            IpAddr::V4(address) => (Some(self.v4.cover(&Ipv4Net::from(address))), None),
+            IpAddr::V6(address) => (None, Some(self.v6.cover(&Ipv6Net::from(address)))),
+        };
+        let v4 = v4.into_iter().flatten().map(|(range, value)| (IpNet::V4(range), value));
+        v4.chain(v6.into_iter().flatten().map(|(range, value)| (IpNet::V6(range), value)))
+    }
+
     /// Every range that shares an address with `range`: those around it and those within it.
     pub fn overlapping(&self, range: IpNet) -> Vec<(IpNet, &V)> {
         match unmap(range) {
@@ -127,6 +137,8 @@ mod tests {
         assert_eq!(table.remove(net("10.1.2.3/32")), Some(3));
         assert_eq!(table.longest_match("10.1.2.3".parse().expect("an address")).map(|(_, v)| *v), Some(2));
         assert_eq!(table.len(), 4);
+        let around: Vec<i32> = table.around("10.1.9.9".parse().expect("an address")).map(|(_, v)| *v).collect();
+        assert_eq!(around, [1, 2]);
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub enum FilterMode {
 }
 
 /// A keyword or regular expression of a policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WordRule {
     /// How `text` is read.
     pub kind: WordKind,

@@ -54,7 +54,7 @@ pub enum Effect {
 }
 
 /// An answer that a rule or a record prescribes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FixedAnswer {
     /// `0.0.0.0` and `::`, other types NODATA.
     Null,
@@ -88,7 +88,7 @@ pub struct RecordData {
 }
 
 /// When a rule applies: all of these must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Conditions {
     /// Only these types; empty: all but those of `types_except`.
     pub types: Vec<u16>,
@@ -109,7 +109,7 @@ pub struct Conditions {
 }
 
 /// A client of a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ClientTerm {
     /// By address.
     Net(IpNet),
@@ -129,7 +129,7 @@ pub struct AddressRule {
 }
 
 /// Whose addresses an address rule looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AddressTrigger {
     /// The client's (`rpz-client-ip`).
     Client,

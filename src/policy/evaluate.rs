@@ -176,9 +176,11 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether a list or a service let the name through: then the answer is not looked at again.
+    /// Whether a list or a service let the name through, or the name leads to a search engine's filtered host: then
+    /// the answer is not looked at again.
     pub fn allowed_by_list(&self) -> bool {
-        self.verdict == Verdict::Allow && matches!(self.cause, Cause::List { .. } | Cause::Service(_))
+        let searches = matches!(self.verdict, Verdict::Rewrite(Rewrite::Search { .. }));
+        searches || self.verdict == Verdict::Allow && matches!(self.cause, Cause::List { .. } | Cause::Service(_))
     }
 
     /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
@@ -243,7 +245,7 @@ pub fn evaluate(
         return Decision::new(policy.id, Verdict::Own(own), Cause::OwnName);
     }
     if !policy.records.is_empty() {
-        let record = policy.records.find(suffixes);
+        let record = policy.records.find(suffixes, question.qtype);
         trace.step(|| Step {
             number: 2,
             title: "local records",

@@ -6,7 +6,8 @@
 //!
 //! Read `effective` and `filter` (whose value counts), `suffixes`, `name_map`, `names` and `records` (how a name
 //! is found), `search`, `services`, `bypass` and `known` (names this program knows), `snapshot`, `choose` (which
-//! policy), `own` (names that are ours or special), `categorise`, `evaluate`, `trace`, then `world`.
+//! policy), `own` (names that are ours or special), `lists` (lists that policies subscribe to), `words` (their
+//! keywords and expressions), `categorise`, `evaluate`, `trace`, then `world`.
 
 mod bypass;
 mod categorise;
@@ -15,6 +16,7 @@ mod effective;
 mod evaluate;
 mod filter;
 mod known;
+mod lists;
 mod name_map;
 mod names;
 mod own;
@@ -25,6 +27,7 @@ mod slab;
 mod snapshot;
 mod suffixes;
 mod trace;
+mod words;
 mod world;
 
 #[cfg(test)]
@@ -37,6 +40,10 @@ pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
 pub use filter::{Active, CompiledFilter, effective_filter};
 pub use known::KnownNames;
+pub use lists::{
+    CompiledList, Counted, LISTS_MAX, ListBuilder, ListEffect, ListFileError, ListHit, ListProfile, ListSelection,
+    ListTable, Who,
+};
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
@@ -51,4 +58,5 @@ pub use snapshot::{
 };
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};
+pub use words::{WordCache, WordError, WordFault, Words};
 pub use world::{Row, World};

@@ -256,9 +256,10 @@ impl World {
             Row::Record(record) => {
                 if let Some(Row::Record(old)) = before {
                     self.records(old.policy).remove(old);
+                    self.touch_records(old);
                 }
                 self.records(record.policy).insert(record);
-                self.dirty.policies.insert(record.policy);
+                self.touch_records(record);
             }
         }
     }
@@ -319,7 +320,7 @@ impl World {
                 if records.is_empty() {
                     self.records.remove(&record.policy);
                 }
-                self.dirty.policies.insert(record.policy);
+                self.touch_records(record);
             }
         }
     }
@@ -407,7 +408,7 @@ impl World {
             _ => None,
         };
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
-        let records = self.records.get(&id).cloned().unwrap_or_else(|| LocalRecords::new(self.snapshot.key));
+        let records = self.records_over_default(id, policy.owner);
         let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
         if policy.is_default
             && let Some(customer) = customer
@@ -454,6 +455,26 @@ impl World {
     fn list(&mut self, id: ListId) -> &mut NameList {
         let key = self.snapshot.key;
         self.lists.entry(id).or_insert_with(|| NameList::new(key))
+    }
+
+    /// The records of a policy with those of its customer's default policy behind them.
+    fn records_over_default(&self, id: PolicyId, owner: Account) -> LocalRecords {
+        let none = || LocalRecords::new(self.snapshot.key);
+        let default = matches!(owner, Account::Customer(_)).then(|| self.default_of(owner)).flatten();
+        let default = default.filter(|default| *default != id).and_then(|default| self.records.get(&default));
+        match (self.records.get(&id), default) {
+            (None, None) => none(),
+            (Some(own), None) => own.clone(),
+            (own, Some(default)) => own.cloned().unwrap_or_else(none).over(default),
+        }
+    }
+
+    fn touch_records(&mut self, record: &LocalRecord) {
+        let is_default = self.policies.get(&record.policy).is_some_and(|policy| policy.is_default);
+        self.dirty.policies.insert(record.policy);
+        if is_default && matches!(record.owner, Account::Customer(_)) {
+            self.touch_policies_of(record.owner);
+        }
     }
 
     fn records(&mut self, policy: PolicyId) -> &mut LocalRecords {
