@@ -27,6 +27,7 @@ pub mod rewrite;
 pub mod config;
 pub mod telemetry;
 // Row 6: one kind of I/O each.
+pub mod feeds;
 pub mod mail;
 pub mod querylog;
 pub mod resolve;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// One rule about names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NameRule {
     /// Which names.
     pub pattern: Pattern,
@@ -27,7 +27,7 @@ impl NameRule {
 }
 
 /// Which names a rule matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// The name alone.
     Exact(DomainName),
@@ -43,7 +43,7 @@ pub enum Pattern {
 }
 
 /// What a rule does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Blocks: the answer looks as the policy says.
     Block,
@@ -118,7 +118,7 @@ pub enum ClientTerm {
 }
 
 /// One rule about addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddressRule {
     /// Whose addresses.
     pub trigger: AddressTrigger,
@@ -140,7 +140,7 @@ pub enum AddressTrigger {
 }
 
 /// One rule of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// About the name asked for, and the names an answer leads to.
     Name(NameRule),

@@ -92,6 +92,8 @@ pub enum ListSyntax {
     Csv,
     /// JSON of other products' exports.
     Json,
+    /// AdGuard Home's configuration.
+    Yaml,
 }
 
 /// What a bare name of a list stands for.

@@ -1,8 +1,8 @@
 //! One question, one policy, one answer.
 
 use super::{
-    Active, BypassGroup, Categorised, CompiledPolicy, ListMatch, OwnName, SearchEngines, ServiceMatch, Services, Snapshot,
-    Step, Suffixes, Trace, categorise, level_name, own,
+    Active, BypassGroup, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise, hold,
+    own,
 };
 use crate::category::Catalogue;
 use crate::identify::Client;
@@ -176,11 +176,12 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether a list or a service let the name through, or the name leads to a search engine's filtered host: then
-    /// the answer is not looked at again.
+    /// Whether a list, a service or a word let the name through, or the name leads to a search engine's filtered host:
+    /// then the answer is not looked at again.
     pub fn allowed_by_list(&self) -> bool {
         let searches = matches!(self.verdict, Verdict::Rewrite(Rewrite::Search { .. }));
-        searches || self.verdict == Verdict::Allow && matches!(self.cause, Cause::List { .. } | Cause::Service(_))
+        let allows = matches!(self.cause, Cause::List { .. } | Cause::Service(_) | Cause::Word(_));
+        searches || self.verdict == Verdict::Allow && !self.spared && allows
     }
 
     /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
@@ -262,7 +263,7 @@ pub fn evaluate(
     let active = policy.filter.active(question.at);
     let mut decision = judge(snapshot, policy, &active, question, categories, trace);
     if !policy.filter.search.is_off() && decision.verdict == Verdict::Allow {
-        hold_search(snapshot, policy, &active, question, categories, &mut decision, trace);
+        hold::hold_search(snapshot, policy, &active, question, categories, &mut decision, trace);
     }
     decision.spare(&active);
     decision
@@ -337,12 +338,26 @@ fn judge(
         return decision(Verdict::Block, Cause::Hours);
     }
 
-    if let Some(found) = search_services(snapshot, active, question, trace) {
+    if let Some(found) = hold::search_services(snapshot, active, question, trace) {
         let verdict = match found.action {
             Action::Allow => Verdict::Allow,
             Action::Block => Verdict::Block,
         };
         return decision(verdict, Cause::Service(found.service));
+    }
+    if let Some((index, action)) = policy.filter.words.find(suffixes.name()) {
+        let word = &policy.filter.words.rules()[index];
+        trace.step(|| Step {
+            number: 4,
+            title: "words",
+            finding: match action {
+                Action::Allow => format!("word {:?} of the policy allows", word.text),
+                Action::Block => format!("word {:?} of the policy blocks", word.text),
+            },
+            decided: true,
+        });
+        let verdict = if action == Action::Allow { Verdict::Allow } else { Verdict::Block };
+        return decision(verdict, Cause::Word(index.min(usize::from(u16::MAX)) as u16));
     }
 
     let account = policy.customer.map_or(Account::System, Account::Customer);
@@ -399,7 +414,7 @@ fn judge(
 }
 
 /// Whether no category, service or missing category may take the name away.
-fn is_protected(snapshot: &Snapshot, suffixes: &Suffixes<'_>) -> bool {
+pub(super) fn is_protected(snapshot: &Snapshot, suffixes: &Suffixes<'_>) -> bool {
     own::is_protected(suffixes.name()) || snapshot.own_hosts.longest(suffixes).is_some()
 }
 
@@ -415,87 +430,6 @@ fn bypass(
         return None;
     }
     snapshot.known.bypass.find(suffixes)
-}
-
-/// Step 4, after the lists: the service that the name belongs to, where the policy says something of it.
-fn search_services(
-    snapshot: &Snapshot,
-    active: &Active,
-    question: &Question<'_>,
-    trace: &mut impl Trace,
-) -> Option<ServiceMatch> {
-    if active.services_blocked.is_empty() && active.services_allowed.is_empty() {
-        return None;
-    }
-    let Question { suffixes, qtype, .. } = question;
-    let found = snapshot.known.services.find(suffixes, *qtype, &active.services_blocked, &active.services_allowed);
-    let protected = found.is_some_and(|found| found.action == Action::Block) && is_protected(snapshot, suffixes);
-    trace.step(|| Step {
-        number: 4,
-        title: "services",
-        finding: match &found {
-            None => "the name belongs to no service the policy speaks of".into(),
-            Some(found) => format!(
-                "{} {} {}{}",
-                suffixes.ancestor(usize::from(found.labels)),
-                match found.action {
-                    Action::Allow => "is allowed as part of the service",
-                    Action::Block => "is blocked as part of the service",
-                },
-                Services::get().id_of(found.service),
-                if protected { ", but the name is protected" } else { "" },
-            ),
-        },
-        decided: found.is_some() && !protected,
-    });
-    found.filter(|_| !protected)
-}
-
-/// Step 8: holds a search engine to its filtered results, or blocks one that has none. What a list or a service
-/// allows stays as it is, unless the policy lets through nothing else: there allowing a name only opens it.
-fn hold_search(
-    snapshot: &Snapshot,
-    policy: &CompiledPolicy,
-    active: &Active,
-    question: &Question<'_>,
-    categories: &impl Categories,
-    decision: &mut Decision,
-    trace: &mut impl Trace,
-) {
-    let allowed = match decision.cause {
-        Cause::Default { .. } => false,
-        Cause::Paused => return,
-        _ => true,
-    };
-    let Some(held) = snapshot.known.search.held(&policy.filter.search, question.suffixes, question.qtype) else {
-        return;
-    };
-    let stays = allowed && active.mode != FilterMode::AllowOnly;
-    trace.step(|| {
-        let engine = SearchEngines::get().by_number(held.engine);
-        let (name, level) = (engine.map_or("", |engine| &engine.name), level_name(held.level));
-        let finding = match (stays, held.blocked) {
-            (true, _) => format!("conflict: {name} is to be held to {level}, but step 4 allows the name as it is"),
-            (false, true) => format!("{name} has no filtered results and is blocked at level {level}"),
-            (false, false) => format!("{name} is held to {level}"),
-        };
-        Step { number: 8, title: "safe search", finding, decided: !stays }
-    });
-    if stays {
-        return;
-    }
-    let all = match decision.cause {
-        Cause::Default { all } => all,
-        _ => {
-            let account = policy.customer.map_or(Account::System, Account::Customer);
-            categorise(snapshot, account, question.suffixes, categories).set
-        }
-    };
-    decision.cause = Cause::SafeSearch { engine: held.engine, all };
-    decision.verdict = match held.blocked {
-        true => Verdict::Block,
-        false => Verdict::Rewrite(Rewrite::Search { engine: held.engine, level: held.level }),
-    };
 }
 
 /// Step 4: the first list with a match.

@@ -1,8 +1,8 @@
 //! What a policy does beyond lists and categories, with everything inherited filled in.
 
-use super::{EffectiveSettings, SearchLevels, ServiceSet, Services};
+use super::{EffectiveSettings, SearchLevels, ServiceSet, Services, Words};
 use crate::model::{
-    AnswerSettings, CategorySet, DetectorSettings, FilterMode, FilterSettings, ResolvingSettings, Timestamp,
+    AnswerSettings, CategorySet, DetectorSettings, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule,
 };
 
 /// A policy's filter settings with those of the policies above filled in: `chain` goes from the policy up. A
@@ -55,6 +55,8 @@ pub struct CompiledFilter {
     paused_until: Timestamp,
     /// How far each search engine is held to its filtered results.
     pub search: SearchLevels,
+    /// Keywords and regular expressions.
+    pub words: Words,
     /// Ways around the filter are closed.
     pub close_bypasses: bool,
     /// What answers are searched for.
@@ -84,6 +86,8 @@ impl CompiledFilter {
             },
             paused_until: filter.paused_until.unwrap_or_default(),
             search: SearchLevels::new(settings.safe_search, filter.engines.as_deref().unwrap_or_default()),
+            // Words are checked before they are stored. Should some not be usable all the same, the others are not lost.
+            words: usable(filter.words.as_deref().unwrap_or_default()),
             close_bypasses: filter.close_bypasses.unwrap_or(settings.blocked.contains(super::own::ANONYMIZER)),
             answers: filter.answers.clone().unwrap_or_default(),
             resolving: filter.resolving.clone().unwrap_or_default(),
@@ -104,6 +108,19 @@ impl CompiledFilter {
             return self.base;
         }
         Active { paused: at < self.paused_until, ..self.base }
+    }
+}
+
+/// All words but those that cannot be used.
+fn usable(words: &[WordRule]) -> Words {
+    let mut words = words.to_vec();
+    loop {
+        match Words::compile(&words) {
+            Ok(words) => return words,
+            Err(error) => {
+                words.remove(error.index);
+            }
+        }
     }
 }
 

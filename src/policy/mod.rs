@@ -7,7 +7,8 @@
 //! Read `effective` and `filter` (whose value counts), `suffixes`, `name_map`, `names` and `records` (how a name
 //! is found), `search`, `services`, `bypass` and `known` (names this program knows), `snapshot`, `choose` (which
 //! policy), `own` (names that are ours or special), `lists` (lists that policies subscribe to), `words` (their
-//! keywords and expressions), `categorise`, `evaluate`, `trace`, then `world`.
+//! keywords and expressions), `categorise`, `evaluate`, `hold` (its steps for services and search engines), `trace`,
+//! then `world`.
 
 mod bypass;
 mod categorise;
@@ -15,6 +16,7 @@ mod choose;
 mod effective;
 mod evaluate;
 mod filter;
+mod hold;
 mod known;
 mod lists;
 mod name_map;

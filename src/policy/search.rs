@@ -202,9 +202,10 @@ impl SearchEngines {
                 names,
             });
         }
-        let mut targets = engines.iter().flat_map(|engine: &Engine| engine.targets().map(|(_, target)| &target.name));
-        if let Some(name) = targets.find(|name| seen.contains(*name)) {
-            return Err(format!("{name} leads and is led"));
+        let targets = engines.iter().flat_map(|engine: &Engine| engine.targets().map(|(_, target)| &target.name));
+        let led = targets.into_iter().find(|name| seen.contains(*name)).map(|name| format!("{name} leads and is led"));
+        if let Some(fault) = led {
+            return Err(fault);
         }
         Ok(SearchEngines(engines))
     }

@@ -5,7 +5,7 @@ use super::{
     LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Snapshot, effective, effective_filter,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, Device, FilterSettings, Group, GroupId, InternalUser, InternalUserId,
+    Account, Address, Customer, CustomerId, Device, DomainName, FilterSettings, Group, GroupId, InternalUser, InternalUserId,
     ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId, PolicySettings,
     Recategorisation,
 };
@@ -137,6 +137,15 @@ impl World {
     pub fn set_presets(&mut self, presets: Presets) {
         self.presets = presets;
         self.dirty.all_policies = true;
+    }
+
+    /// Takes the hosts of this installation: no category, service or missing category blocks them or what lies below.
+    pub fn set_own_hosts(&mut self, hosts: &[DomainName]) {
+        let mut names = NameMap::new(self.snapshot.key);
+        for host in hosts {
+            names.or_insert(host, ());
+        }
+        self.snapshot.own_hosts = names;
     }
 
     /// Takes a new or changed row; `before` is the row it replaces.

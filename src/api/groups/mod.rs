@@ -25,6 +25,7 @@ mod history;
 mod import;
 mod in_force;
 mod interface;
+mod known;
 mod license;
 mod location_shown;
 mod location_update;
@@ -72,6 +73,7 @@ pub fn operations() -> Vec<Operation> {
         policies::operations,
         policy_filter::operations,
         categories::operations,
+        known::operations,
         domains::operations,
         locations::operations,
         location_update::operations,

@@ -34,6 +34,27 @@ async fn a_mode_counts_from_the_next_query_and_null_gives_it_back_to_the_policy_
 }
 
 #[tokio::test]
+async fn words_block_and_allow_wherever_they_stand_in_a_name() {
+    let (house, path) = house().await;
+    let words = json!([
+        { "kind": "keyword", "text": "Casino", "action": "block" },
+        { "kind": "regex", "text": "^ad[0-9]+\\.", "action": "block" },
+        { "kind": "keyword", "text": "casino-history", "action": "allow" },
+    ]);
+    house.post(As::One, &path, json!({ "words": words })).await.ok();
+    for (name, verdict) in [
+        ("best-casino.test", "Blocked"),
+        ("casino-history.test", "Allowed"),
+        ("ad7.example.test", "Blocked"),
+        ("bad7.example.test", "Allowed"),
+    ] {
+        assert_eq!(house.verdict(CLIENT, name).await, verdict, "{name}");
+    }
+    let back = json!({ "words": [{ "kind": "regex", "text": "(?=x)", "action": "block" }] });
+    assert!(house.post(As::One, &path, back).await.refused(400).starts_with("words[0].text: this is no regular"));
+}
+
+#[tokio::test]
 async fn bad_sections_are_named_and_change_nothing() {
     let (house, path) = house().await;
     house.post(As::One, &path, json!({ "mode": "permissive" })).await.ok();

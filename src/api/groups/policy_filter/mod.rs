@@ -4,6 +4,8 @@
 //! A section that is absent from a change stays; `null` gives it back to the policy above. Each section's
 //! form stands in a file of its own.
 
+mod engines;
+mod services;
 mod words;
 
 use super::policies::{At, named};
@@ -22,6 +24,8 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use engines::Engine;
+use services::ServiceEntry;
 use words::Word;
 
 operations! {
@@ -72,6 +76,10 @@ struct FilterReply {
     lists: Vec<u32>,
     /// Keywords and regular expressions.
     words: Vec<Word>,
+    /// Search engines set one by one; the others follow the policy's `safesearch`.
+    engines: Vec<Engine>,
+    /// Services and groups that are blocked or let through.
+    services: Vec<ServiceEntry>,
     last_updated: Option<String>,
 }
 
@@ -109,6 +117,14 @@ struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Vec<Word>>", length(max = 1_000))]
     words: Option<Option<Vec<Word>>>,
+    /// Search engines set one by one.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Vec<Engine>>", length(max = 64))]
+    engines: Option<Option<Vec<Engine>>>,
+    /// Services and groups that are blocked or let through, at most 500.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Vec<ServiceEntry>>", length(max = 500))]
+    services: Option<Option<Vec<ServiceEntry>>>,
 }
 
 /// Pauses last a week at most.
@@ -147,6 +163,12 @@ impl Change {
         }
         if let Some(words) = &self.words {
             settings.words = words.as_ref().map(|words| words::read(words)).transpose()?;
+        }
+        if let Some(engines) = &self.engines {
+            settings.engines = engines.as_ref().map(|engines| engines::read(engines)).transpose()?;
+        }
+        if let Some(services) = &self.services {
+            settings.services = services.as_ref().map(|services| services::read(services)).transpose()?;
         }
         Ok(())
     }
@@ -213,6 +235,8 @@ fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
         close_bypasses: filter.close_bypasses,
         lists: filter.lists.unwrap_or_default().iter().map(|id| id.0).collect(),
         words: filter.words.unwrap_or_default().iter().map(Word::from).collect(),
+        engines: filter.engines.unwrap_or_default().iter().map(Engine::from).collect(),
+        services: filter.services.unwrap_or_default().iter().map(ServiceEntry::from).collect(),
         last_updated: row.as_ref().map(|row| time_text(row.value.updated)),
     };
     match row {

@@ -3,6 +3,7 @@
 use crate::{
     api::{error::ApiError, input::choices},
     model::{Action, WordKind, WordRule},
+    policy::Words,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
@@ -116,5 +117,6 @@ pub(super) fn read(words: &[Word]) -> Result<Vec<WordRule>, ApiError> {
         }
         rules.push(rule);
     }
+    Words::compile(&rules).map_err(|error| ApiError::field(&format!("words[{}].text", error.index), error.reason))?;
     Ok(rules)
 }

