@@ -100,6 +100,9 @@ async fn what_if_tells_what_a_change_would_newly_block_and_allow_and_changes_not
     house.post(As::One, &elsewhere, trial).await.refused(404);
     let needs = house.post(As::System, &elsewhere, json!({ "level": "H" })).await.refused(400);
     assert_eq!(needs, "names: is required: queries are logged for customers' policies only");
+}
+
+#[tokio::test]
 async fn schedules_are_read_as_they_are_shown_and_count_from_the_next_query() {
     let (house, path) = house().await;
     let always = json!([{ "days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
