@@ -73,7 +73,7 @@ fn parse(text: &str) -> DomainName {
 fn lists_of(number: u64) -> [Option<u32>; 3] {
     let seed = mix(number ^ 0xabcd);
     let list = |shift: u32| (seed >> shift) as u32 % LISTS;
-    let more = seed % 4 == 0;
+    let more = seed.is_multiple_of(4);
     [Some(list(2)), more.then(|| list(12)), more.then(|| list(22))]
 }
 
