@@ -142,11 +142,14 @@ fn take(intake: &mut Intake<'_>, file: File, octets: &mut dyn Read) -> Result<()
     Ok(())
 }
 
+/// Takes a file: the name of its category, what it is, and its octets.
+type Take<'t> = dyn FnMut(&str, File, &mut dyn Read) -> Result<(), ParseError> + 't;
+
 /// Hands every file of a category over, and returns the aliases with the categories they stand for.
 fn each(
     octets: unpack::Octets<'_>,
     options: &ParseOptions,
-    take: &mut dyn FnMut(&str, File, &mut dyn Read) -> Result<(), ParseError>,
+    take: &mut Take<'_>,
 ) -> Result<Vec<(String, String)>, ParseError> {
     let mut links: Vec<(PathBuf, PathBuf)> = Vec::new();
     let mut archive = tar::Archive::new(octets.into_read());
