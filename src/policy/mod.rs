@@ -7,10 +7,11 @@
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
 //! and `records` (how a name is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special),
 //! `lists` (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`,
-//! `trace`, then `world`.
+//! `detect` (what our own data tells of a name), `trace`, then `world`.
 
 mod categorise;
 mod choose;
+mod detect;
 mod effective;
 mod evaluate;
 mod filter;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
+pub use detect::{Detectors, Likeness, Observer, Protected, detect, looks_generated};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
 pub use filter::{Active, CompiledFilter, effective_filter};
