@@ -1,6 +1,10 @@
 //! The synchronous half: everything that can be answered without waiting.
 
-use super::{Answerer, Outcome, Pending, Plane, UnknownClients, reply};
+use super::{
+    Answerer, Outcome, Pending, Plane, UnknownClients,
+    fixed::{Written, prescribed},
+    reply::{self, Scene},
+};
 use crate::{
     identify::{Client, Identified, Origin, Transport},
     model::Timestamp,
@@ -80,24 +84,39 @@ impl Answerer for Plane {
         let mut decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
         self.observe(&snapshot, policy, &question, origin.client, true, &mut decision, &mut NoTrace);
         let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
+        let scene = Scene { snapshot: &snapshot, categories: &categories, now };
+        if let Verdict::Rewrite(rewrite) = decision.verdict
+            && let Some(fixed) = prescribed(policy, &suffixes, query.qtype, rewrite)
+        {
+            if query.qtype == rtype::ANY && fixed.has_records() {
+                return Outcome::Reply(self.write_any(&asked, buffer, limit));
+            }
+            match self.write_fixed(&scene, &asked, &fixed, None, buffer, limit) {
+                Written::Reply(octets) => return Outcome::Reply(octets),
+                Written::Drop => return Outcome::Drop,
+                Written::Wait(_) => {
+                    return Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now));
+                }
+                Written::Pass => {}
+            }
+        }
         match decision.verdict {
             Verdict::Block => Outcome::Reply(self.write_block(&asked, buffer, limit)),
             Verdict::Own(own) => {
                 let shape = own_shape(own, query.qtype);
                 Outcome::Reply(self.write_shape(&asked, shape, &Extras::default(), QueryVerdict::Local, buffer, limit))
             }
-            Verdict::Rewrite(_) => Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now)),
-            Verdict::Allow if query.qtype == rtype::ANY => Outcome::Reply(self.write_any(&asked, buffer, limit)),
-            Verdict::Allow => {
+            Verdict::Allow | Verdict::Rewrite(_) if query.qtype == rtype::ANY => {
+                Outcome::Reply(self.write_any(&asked, buffer, limit))
+            }
+            Verdict::Allow | Verdict::Rewrite(_) => {
                 if self.0.zones.contains(&suffixes) {
                     return Outcome::Resolve(Pending::new(packet, origin, client, decision, true, now));
                 }
                 let dnssec_ok = query.dnssec_ok();
                 let checking_disabled = query.flags.checking_disabled();
                 match self.0.resolver.cached(query.name.name(), query.qtype, dnssec_ok, checking_disabled, now) {
-                    Some(answer) => {
-                        Outcome::Reply(self.write_answer(&snapshot, &categories, &asked, &answer, buffer, limit, now))
-                    }
+                    Some(answer) => Outcome::Reply(self.write_answer(&scene, &asked, &answer, buffer, limit)),
                     None if !query.flags.recursion_desired() => {
                         self.record(&asked, QueryVerdict::Refused, rcode::REFUSED);
                         let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::REFUSED);

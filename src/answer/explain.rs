@@ -4,7 +4,9 @@
 use super::{
     Plane,
     begin::moment,
-    reply::{self, Asked},
+    finish::Waiting,
+    fixed::Written,
+    reply::{self, Asked, Scene},
 };
 use crate::{
     category::Catalogue,
@@ -215,8 +217,27 @@ impl Plane {
         let Ok(query) = parse(&packet) else { return explanation };
         let started = Instant::now();
         let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision, started };
-        explanation.answer = self.reply_of(&asked, &snapshot, answer.as_deref());
+        explanation.answer = match decision.verdict {
+            Verdict::Rewrite(_) if resolve => self.fixed_of(&asked).await,
+            _ => self.reply_of(&asked, &snapshot, answer.as_deref()),
+        };
         explanation
+    }
+
+    /// The reply that is prescribed, its alias resolved.
+    async fn fixed_of(&self, asked: &Asked<'_>) -> Option<Answered> {
+        let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
+        let waiting = Waiting {
+            origin: asked.origin,
+            client: asked.client,
+            query: asked.query,
+            decision: Decision { log: false, ..asked.decision },
+            started: asked.started,
+        };
+        match self.write_fixed_waiting(&waiting, &mut buffer).await? {
+            Written::Reply(octets) => Some(Answered::read(&Message::from_vec(&buffer[..octets]).ok()?)),
+            _ => None,
+        }
     }
 
     fn reply_of(
@@ -237,7 +258,8 @@ impl Plane {
             Verdict::Rewrite(_) => return None,
             Verdict::Allow => {
                 let categories = self.categories();
-                self.write_answer(snapshot, &categories, &silent, answer?, &mut buffer, limit, Instant::now())
+                let scene = Scene { snapshot, categories: &categories, now: Instant::now() };
+                self.write_answer(&scene, &silent, answer?, &mut buffer, limit)
             }
         };
         let message = Message::from_vec(&buffer[..octets]).ok()?;

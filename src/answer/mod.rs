@@ -5,16 +5,20 @@
 //! answers blocked and cached names without an allocation; `finish` awaits the upstream for the
 //! rest. [`Plane::explain`] takes the same way and keeps every step.
 //!
-//! Read `seam`, `plane`, `begin`, `observe`, `reply`, `finish`, `zones`, `explain`.
+//! Read `seam`, `plane`, `begin`, `observe`, `reply`, `fixed` (prescribed answers), `finish`, `zones`, `explain`.
 
 mod begin;
 mod explain;
 mod finish;
+mod fixed;
 mod observe;
 mod plane;
 mod reply;
 mod seam;
 mod zones;
+
+#[cfg(test)]
+mod tests;
 
 pub use explain::{Answered, Explanation, Party};
 pub use finish::Pending;

@@ -62,6 +62,6 @@ impl Plane {
             return;
         }
         let observing = Observing { sightings: &self.0.sightings, client, at: question.at, remember };
-        detect(policy, question, decision, &observing, trace);
+        detect(snapshot, policy, question, decision, &observing, trace);
     }
 }

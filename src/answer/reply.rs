@@ -4,11 +4,11 @@ use super::{Plane, begin::moment};
 use crate::{
     category::Index,
     identify::{Client, Origin},
-    model::Name,
-    policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, evaluate_target},
+    model::{DomainName, Name},
+    policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, Verdict, evaluate_target},
     querylog::{Ended, QueryEvent},
     resolve::Answer,
-    rewrite::{Shape, block_ede, block_shape, block_text},
+    rewrite::{Shape, block_ede, block_shape, block_text, own_shape},
     telemetry::QueryVerdict,
     wire::{At, EDE_TEXT_OCTETS_MAX, Extras, Query, ReplyWriter, Soa, Ttl, rcode, rtype},
 };
@@ -32,14 +32,27 @@ pub(super) struct Asked<'a> {
     pub started: Instant,
 }
 
+/// What a query reads of the world when its answer is written.
+pub(super) struct Scene<'a> {
+    pub snapshot: &'a Snapshot,
+    pub categories: &'a Index,
+    /// When the reply is written.
+    pub now: Instant,
+}
+
 /// The OPT contents with just an extended error.
 pub(super) fn ede(code: u16, text: &str) -> Extras<'_> {
     Extras { ede: Some((code, text)), ..Extras::default() }
 }
 
 impl Plane {
-    /// Writes the block answer that the policy asks for (decision order, section 4).
+    /// Writes the block answer that the policy asks for (decision order, section 4), or that of a canary which an
+    /// answer led to.
     pub(super) fn write_block(&self, asked: &Asked<'_>, buffer: &mut [u8], limit: usize) -> usize {
+        if let Verdict::Own(own) = asked.decision.verdict {
+            let shape = own_shape(own, asked.query.qtype);
+            return self.write_shape(asked, shape, &Extras::default(), QueryVerdict::Local, buffer, limit);
+        }
         let shape = block_shape(asked.policy.block_answer, asked.query.qtype, self.0.block_page);
         let mut text = Text::default();
         // A text that does not fit is cut: the writer takes no more than it sends.
@@ -82,41 +95,47 @@ impl Plane {
         writer.finish(&Extras::default())
     }
 
-    /// Looks at an upstream's answer (decision order, section 3, step 9) and writes it, or the
-    /// block that one of its targets deserves.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the hot path passes what it holds, without a struct built per query"
-    )]
+    /// Looks at what an answer leads to (decision order, section 3, step 9): `alias`, a name that an answer of ours
+    /// led to, then the targets of `answer`. The decision to block is the one of the first that deserves it.
+    pub(super) fn inspect(
+        &self,
+        scene: &Scene<'_>,
+        asked: &Asked<'_>,
+        alias: Option<Name<'_>>,
+        answer: &Answer,
+    ) -> Option<Decision> {
+        if asked.decision.allowed_by_list() {
+            return None;
+        }
+        let at = moment(scene.snapshot, asked.policy);
+        let targets = alias.into_iter().chain(answer.targets.iter().map(DomainName::as_name));
+        targets.enumerate().find_map(|(index, target)| {
+            let suffixes = Suffixes::new(target, scene.snapshot.key);
+            let index = index.min(u8::MAX as usize) as u8;
+            let question = Question { suffixes: &suffixes, qtype: asked.query.qtype, client: asked.client, at };
+            let decision =
+                evaluate_target(scene.snapshot, asked.policy, &question, index, scene.categories, &mut NoTrace);
+            decision.filter(|decision| !decision.spared)
+        })
+    }
+
+    /// Inspects an upstream's answer and writes it, or the block that one of its targets deserves.
     pub(super) fn write_answer(
         &self,
-        snapshot: &Snapshot,
-        categories: &Index,
+        scene: &Scene<'_>,
         asked: &Asked<'_>,
         answer: &Answer,
         buffer: &mut [u8],
         limit: usize,
-        now: Instant,
     ) -> usize {
-        if !asked.decision.allowed_by_list() {
-            let at = moment(snapshot, asked.policy);
-            for (index, target) in answer.targets.iter().enumerate() {
-                let suffixes = Suffixes::new(target.as_name(), snapshot.key);
-                let index = index.min(u8::MAX as usize) as u8;
-                let question = Question { suffixes: &suffixes, qtype: asked.query.qtype, client: asked.client, at };
-                let decision = evaluate_target(snapshot, asked.policy, &question, index, categories, &mut NoTrace);
-                if let Some(decision) = decision
-                    && !decision.spared
-                {
-                    return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
-                }
-            }
+        if let Some(decision) = self.inspect(scene, asked, None, answer) {
+            return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
         }
         let mut writer = ReplyWriter::start(buffer, limit, &asked.query.head(), answer.rcode);
         if answer.authentic && (asked.query.dnssec_ok() || asked.query.flags.authentic_data()) {
             writer.authentic();
         }
-        writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl_at(answer, now));
+        writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl_at(answer, scene.now));
         let verdict = if answer.rcode == rcode::SERVFAIL { QueryVerdict::Failed } else { QueryVerdict::Allowed };
         self.record(asked, verdict, answer.rcode);
         writer.finish(&Extras { ede: answer.ede.map(|code| (code, "")), ..Extras::default() })
@@ -150,7 +169,7 @@ pub(super) fn ttl_at(answer: &Answer, now: Instant) -> Ttl {
 
 /// The SOA of a negative answer of ours: names nobody can own, and the TTL as the negative TTL
 /// (RFC 2308, section 4).
-fn own_soa(ttl: u32) -> Soa<'static> {
+pub(super) fn own_soa(ttl: u32) -> Soa<'static> {
     Soa {
         mname: Name::from_lower_wire(b"\x04weir\x07invalid\x00"),
         rname: Name::from_lower_wire(b"\x0ahostmaster\x04weir\x07invalid\x00"),

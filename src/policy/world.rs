@@ -6,9 +6,9 @@ use super::{
     effective_filter,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, DetectorSettings, Device, EntryId, FilterSettings, Group, GroupId,
-    InternalUser, InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId,
-    PolicySettings, Recategorisation, Timestamp,
+    Account, Address, Customer, CustomerId, DetectorSettings, Device, DomainName, EntryId, FilterSettings, Group,
+    GroupId, InternalUser, InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter,
+    PolicyId, PolicySettings, Recategorisation, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -168,6 +168,15 @@ impl World {
         self.dirty.all_policies = true;
     }
 
+    /// Takes the hosts of this installation: no category, service or missing category blocks them or what lies below.
+    pub fn set_own_hosts(&mut self, hosts: &[DomainName]) {
+        let mut names = NameMap::new(self.snapshot.key);
+        for host in hosts {
+            names.or_insert(host, ());
+        }
+        self.snapshot.own_hosts = names;
+    }
+
     /// Takes a new or changed row; `before` is the row it replaces.
     pub fn upsert(&mut self, before: Option<&Row>, row: &Row) {
         match row {
@@ -289,9 +298,10 @@ impl World {
             Row::Record(record) => {
                 if let Some(Row::Record(old)) = before {
                     self.records(old.policy).remove(old);
+                    self.touch_records(old);
                 }
                 self.records(record.policy).insert(record);
-                self.dirty.policies.insert(record.policy);
+                self.touch_records(record);
             }
         }
     }
@@ -348,7 +358,7 @@ impl World {
                 if records.is_empty() {
                     self.records.remove(&record.policy);
                 }
-                self.dirty.policies.insert(record.policy);
+                self.touch_records(record);
             }
         }
     }
@@ -446,7 +456,7 @@ impl World {
         let schedules = Schedules::compile(filter.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
         let filter = CompiledFilter::new(&filter, &settings, schedules, detectors);
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
-        let records = self.records.get(&id).cloned().unwrap_or_else(|| LocalRecords::new(self.snapshot.key));
+        let records = self.records_over_default(id, policy.owner);
         let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
         if policy.is_default
             && let Some(customer) = customer
@@ -494,6 +504,26 @@ impl World {
     fn list(&mut self, id: ListId) -> &mut NameList {
         let key = self.snapshot.key;
         self.lists.entry(id).or_insert_with(|| NameList::new(key))
+    }
+
+    /// The records of a policy with those of its customer's default policy behind them.
+    fn records_over_default(&self, id: PolicyId, owner: Account) -> LocalRecords {
+        let none = || LocalRecords::new(self.snapshot.key);
+        let default = matches!(owner, Account::Customer(_)).then(|| self.default_of(owner)).flatten();
+        let default = default.filter(|default| *default != id).and_then(|default| self.records.get(&default));
+        match (self.records.get(&id), default) {
+            (None, None) => none(),
+            (Some(own), None) => own.clone(),
+            (own, Some(default)) => own.cloned().unwrap_or_else(none).over(default),
+        }
+    }
+
+    fn touch_records(&mut self, record: &LocalRecord) {
+        let is_default = self.policies.get(&record.policy).is_some_and(|policy| policy.is_default);
+        self.dirty.policies.insert(record.policy);
+        if is_default && matches!(record.owner, Account::Customer(_)) {
+            self.touch_policies_of(record.owner);
+        }
     }
 
     fn records(&mut self, policy: PolicyId) -> &mut LocalRecords {

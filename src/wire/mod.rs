@@ -7,13 +7,14 @@
 //! and perhaps an OPT record. Everything larger (zones, signatures, upstream answers) is
 //! hickory-proto's work.
 //!
-//! Read `codes`, `name_buf`, `edns`, `query`, `reply`.
+//! Read `codes`, `name_buf`, `edns`, `query`, `reply`, then `section` (records of stored answers).
 
 mod codes;
 mod edns;
 mod name_buf;
 mod query;
 mod reply;
+mod section;
 #[cfg(test)]
 mod tests;
 
@@ -22,3 +23,4 @@ pub use edns::*;
 pub use name_buf::*;
 pub use query::*;
 pub use reply::*;
+pub use section::*;

@@ -18,6 +18,20 @@ impl NameBuf {
         Some(NameBuf::lowered(&octets[..length]))
     }
 
+    /// A copy of the name.
+    pub fn of(name: Name<'_>) -> NameBuf {
+        NameBuf::lowered(name.as_wire())
+    }
+
+    /// The name's labels in front of those of `apex`; `None` where that is longer than a name may be.
+    pub fn below(name: Name<'_>, apex: Name<'_>) -> Option<NameBuf> {
+        let (labels, apex) = (name.as_wire().split_last()?.1, apex.as_wire());
+        let mut octets = [0; NAME_OCTETS_MAX];
+        octets.get_mut(..labels.len())?.copy_from_slice(labels);
+        octets.get_mut(labels.len()..labels.len() + apex.len())?.copy_from_slice(apex);
+        Some(NameBuf { octets, length: (labels.len() + apex.len()) as u8 })
+    }
+
     /// Takes octets that [`scan`] has accepted.
     #[inline(always)]
     pub(super) fn lowered(wire: &[u8]) -> NameBuf {
@@ -84,6 +98,12 @@ pub(super) fn scan(octets: &[u8]) -> Option<usize> {
         if label > LABEL_OCTETS_MAX || at >= NAME_OCTETS_MAX {
             return None;
         }
+    }
+}
+
+impl fmt::Display for NameBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.name(), f)
     }
 }
 

@@ -25,6 +25,7 @@ mod history;
 mod import;
 mod in_force;
 mod interface;
+mod known;
 mod license;
 mod location_shown;
 mod location_update;
@@ -50,6 +51,7 @@ mod ssl_certificates;
 mod statistics;
 mod support;
 mod try_out;
+mod what_if;
 
 use super::operation::Operation;
 
@@ -71,7 +73,9 @@ pub fn operations() -> Vec<Operation> {
         customers::operations,
         policies::operations,
         policy_filter::operations,
+        what_if::operations,
         categories::operations,
+        known::operations,
         domains::operations,
         locations::operations,
         location_update::operations,

@@ -75,6 +75,34 @@ async fn bad_sections_are_named_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn what_if_tells_what_a_change_would_newly_block_and_allow_and_changes_nothing() {
+    let (house, path) = house().await;
+    let policy = path.trim_end_matches("/filter").to_owned();
+    let block = json!({ "domain": "blocked.test", "subdomains": true });
+    house.post(As::One, &format!("{policy}/domains/block"), block).await.ok();
+    let trial = json!({
+        "names": ["www.blocked.test", "casino.test", "plain.test", "malware.weir.test"],
+        "filter": { "words": [{ "kind": "keyword", "text": "casino", "action": "block" }] },
+        "entries": [{ "domain": "www.blocked.test", "action": "allow" }],
+    });
+    let told = house.post(As::One, &format!("{policy}/what-if"), trial.clone()).await.ok();
+    assert_eq!((told["source"].clone(), told["tried"].clone()), (json!("posted"), json!(4)));
+    let names = |kind: &str| -> Vec<_> {
+        told[kind]["rows"].as_array().expect("rows").iter().map(|row| row["name"].clone()).collect()
+    };
+    assert_eq!(names("newly_blocked"), ["casino.test"]);
+    assert_eq!(told["newly_blocked"]["rows"][0]["after"]["step"], 4);
+    assert_eq!(names("newly_allowed"), ["www.blocked.test"]);
+    assert_eq!(house.verdict(CLIENT, "casino.test").await, "Allowed", "nothing was changed");
+    assert_eq!(house.verdict(CLIENT, "www.blocked.test").await, "Blocked");
+
+    let elsewhere = format!("/policies/{}/what-if", house.get(As::System, "/defaultpolicy").await.ok()["id"]);
+    house.post(As::One, &elsewhere, trial).await.refused(404);
+    let needs = house.post(As::System, &elsewhere, json!({ "level": "H" })).await.refused(400);
+    assert_eq!(needs, "names: is required: queries are logged for customers' policies only");
+}
+
+#[tokio::test]
 async fn schedules_are_read_as_they_are_shown_and_count_from_the_next_query() {
     let (house, path) = house().await;
     let always = json!([{ "days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],

@@ -11,7 +11,9 @@ mod look_alike;
 pub use generated::looks_generated;
 pub use look_alike::{Likeness, Protected};
 
-use super::{Cause, CompiledPolicy, Decision, Detector, Question, Step, Trace, Verdict, own};
+use super::{
+    Cause, CompiledPolicy, Decision, Detector, Question, Snapshot, Step, Trace, Verdict, evaluate::is_protected,
+};
 use crate::{
     category::registrable,
     model::{DetectorAction, DetectorSettings, FilterMode, Name},
@@ -103,6 +105,7 @@ impl Detectors {
 ///
 /// A decision that was made by another step than the last, and one on a network's own checks, stays as it is.
 pub fn detect(
+    snapshot: &Snapshot,
     policy: &CompiledPolicy,
     question: &Question<'_>,
     decision: &mut Decision,
@@ -112,7 +115,7 @@ pub fn detect(
     let Some(all) = &policy.filter.detectors.0 else { return };
     let Cause::Default { all: categories } = decision.cause else { return };
     let name = question.suffixes.name();
-    if decision.verdict != Verdict::Allow || own::is_protected(name) {
+    if decision.verdict != Verdict::Allow || is_protected(snapshot, question.suffixes) {
         return;
     }
     let Some(domain) = registrable(name) else { return };

@@ -25,7 +25,7 @@ fn detected(scene: &mut Scene, name: &str) -> (String, Option<&'static str>) {
     let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(1) };
     let mut trace = TraceSteps::default();
     let mut decision = evaluate(&snapshot, policy, &question, &scene.categories, &mut trace);
-    detect(policy, &question, &mut decision, &Watcher, &mut trace);
+    detect(&snapshot, policy, &question, &mut decision, &Watcher, &mut trace);
     let told = trace.0.iter().find(|step| step.decided).map_or(10, |step| step.number);
     assert_eq!(told, decision.step(), "the trace tells the step that decided");
     let verdict = match (decision.verdict, decision.spared) {

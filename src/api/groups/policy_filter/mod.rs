@@ -5,7 +5,9 @@
 //! form stands in a file of its own.
 
 mod detectors;
+mod engines;
 mod schedules;
+mod services;
 mod words;
 
 use super::policies::{At, named};
@@ -23,9 +25,11 @@ use crate::{
     store::Row,
 };
 use detectors::Detectors;
+use engines::Engine;
 use schedules::ScheduleItem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use services::ServiceEntry;
 use words::Word;
 
 operations! {
@@ -116,6 +120,10 @@ struct FilterReply {
     schedules: Vec<ScheduleItem>,
     /// What is concluded from our own data.
     detectors: Detectors,
+    /// Search engines set one by one; the others follow the policy's `safesearch`.
+    engines: Vec<Engine>,
+    /// Services and groups that are blocked or let through.
+    services: Vec<ServiceEntry>,
     last_updated: Option<String>,
 }
 
@@ -132,7 +140,7 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 
 /// A change.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Change {
+pub(super) struct Change {
     /// What is done with decisions.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<ModeWord>")]
@@ -161,6 +169,14 @@ struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Detectors>")]
     detectors: Option<Option<Detectors>>,
+    /// Search engines set one by one.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Vec<Engine>>", length(max = 64))]
+    engines: Option<Option<Vec<Engine>>>,
+    /// Services and groups that are blocked or let through, at most 500.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Vec<ServiceEntry>>", length(max = 500))]
+    services: Option<Option<Vec<ServiceEntry>>>,
 }
 
 /// Pauses last a week at most.
@@ -170,7 +186,7 @@ const LISTS_MAX: usize = 256;
 
 impl Change {
     /// Applies the sections that were given; the error names the section.
-    fn apply(
+    pub(super) fn apply(
         &self,
         settings: &mut FilterSettings,
         policy: &Policy,
@@ -201,6 +217,12 @@ impl Change {
         }
         if let Some(form) = &self.detectors {
             settings.detectors = form.as_ref().map(detectors::read).transpose()?;
+        }
+        if let Some(engines) = &self.engines {
+            settings.engines = engines.as_ref().map(|engines| engines::read(engines)).transpose()?;
+        }
+        if let Some(services) = &self.services {
+            settings.services = services.as_ref().map(|services| services::read(services)).transpose()?;
         }
         Ok(())
     }
@@ -247,6 +269,11 @@ fn row_of(view: &View, policy: PolicyId) -> Option<Row<PolicyFilter>> {
     view.find::<PolicyFilter>(policy.0, "policy").ok()
 }
 
+/// What a policy's filter sets itself.
+pub(super) fn own_settings(view: &View, policy: PolicyId) -> FilterSettings {
+    row_of(view, policy).map(|row| row.value.settings).unwrap_or_default()
+}
+
 fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
     let row = row_of(&call.view, policy.id);
     let own = row.as_ref().map(|row| row.value.settings.clone()).unwrap_or_default();
@@ -265,6 +292,8 @@ fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
         words: filter.words.unwrap_or_default().iter().map(Word::from).collect(),
         schedules: filter.schedules.unwrap_or_default().iter().map(ScheduleItem::from).collect(),
         detectors: Detectors::from(&filter.detectors.unwrap_or_default()),
+        engines: filter.engines.unwrap_or_default().iter().map(Engine::from).collect(),
+        services: filter.services.unwrap_or_default().iter().map(ServiceEntry::from).collect(),
         last_updated: row.as_ref().map(|row| time_text(row.value.updated)),
     };
     match row {
