@@ -278,10 +278,14 @@ fn newly_seen(queries: &[String]) {
     let sightings = Sightings::empty(3);
     let domains: Vec<_> = names.iter().filter_map(|name| registrable(name.as_name())).collect();
     let (learned, asked) = domains.split_at(domains.len() / 2);
-    learned.iter().for_each(|domain| drop(sightings.see(*domain, Timestamp(START))));
+    for domain in learned {
+        sightings.see(*domain, Timestamp(START));
+    }
     let later = Timestamp(START + 8 * 86_400);
-    let keep_awake = Timestamp(START + 4 * 86_400);
-    learned.iter().take(1).for_each(|domain| drop(sightings.see(*domain, keep_awake)));
+    // A week without a question would begin the learning anew.
+    if let Some(domain) = learned.first() {
+        sightings.see(*domain, Timestamp(START + 4 * 86_400));
+    }
     let known: HashSet<_> = learned.iter().map(|domain| domain.as_wire()).collect();
     let (mut told, mut new, mut both) = (0, 0, 0);
     for domain in asked {
