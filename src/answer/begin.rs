@@ -81,7 +81,8 @@ impl Answerer for Plane {
         let categories = self.0.categories.load();
         let at = moment(&snapshot, policy);
         let question = Question { suffixes: &suffixes, qtype: query.qtype, client: &client, at };
-        let decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
+        let mut decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
+        self.observe(&snapshot, policy, &question, origin.client, true, &mut decision, &mut NoTrace);
         let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
         let scene = Scene { snapshot: &snapshot, categories: &categories, now };
         if let Verdict::Rewrite(rewrite) = decision.verdict

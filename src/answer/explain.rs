@@ -13,8 +13,8 @@ use crate::{
     identify::{Client, Evidence, Identified, Origin, Supposed, Transport},
     model::{Account, CategorySet, CustomerId, DomainName},
     policy::{
-        Decision, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict, categorise, choose, evaluate,
-        evaluate_target,
+        Decision, Detector, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict, categorise, choose,
+        evaluate, evaluate_target,
     },
     resolve::Key,
     rewrite::own_shape,
@@ -74,6 +74,8 @@ pub struct Explanation {
     pub verdict: &'static str,
     /// It would be blocked, but the policy is permissive and only tells of it.
     pub spared: bool,
+    /// The detector that pointed at the name.
+    pub detector: Option<&'static str>,
     /// The step that decided.
     pub decided_by: Option<u8>,
     /// Categories of the name, by name.
@@ -123,6 +125,7 @@ impl Plane {
             steps: Vec::new(),
             verdict: "refused",
             spared: false,
+            detector: None,
             decided_by: None,
             categories: names(categorise(&snapshot, Account::System, &suffixes, &*categories).set),
             answer: None,
@@ -158,7 +161,9 @@ impl Plane {
         let mut trace = TraceSteps::default();
         let mut decision = {
             let question = Question { suffixes: &suffixes, qtype, client: &client, at };
-            evaluate(&snapshot, chosen.policy, &question, &*categories, &mut trace)
+            let mut decision = evaluate(&snapshot, chosen.policy, &question, &*categories, &mut trace);
+            self.observe(&snapshot, chosen.policy, &question, origin.client, false, &mut decision, &mut trace);
+            decision
         };
         let mut answer = None;
         if decision.verdict == Verdict::Allow && resolve && qtype != crate::wire::rtype::ANY {
@@ -201,6 +206,7 @@ impl Plane {
         explanation.steps = trace.0;
         explanation.decided_by = Some(decision.step());
         explanation.spared = decision.spared;
+        explanation.detector = decision.noted.map(Detector::name);
         explanation.verdict = match decision.verdict {
             Verdict::Allow => "allowed",
             Verdict::Block => "blocked",

@@ -127,6 +127,7 @@ impl Stage {
             zones: LocalZones::standard(&[]),
             counters: QueryCounters::new(),
             events: EventSender::disabled(),
+            sightings: crate::sightings::Sightings::empty(1),
             unknown_clients: UnknownClients::Refuse,
             block_page: BlockPage::default(),
             udp_octets_max: 1232,

@@ -8,11 +8,12 @@
 //! and `records` (how a name is found), `search`, `services`, `bypass` and `known` (names this program knows),
 //! `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that policies
 //! subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `hold` (its steps for services
-//! and search engines), `trace`, then `world`.
+//! and search engines), `detect` (what our own data tells of a name), `trace`, then `world`.
 
 mod bypass;
 mod categorise;
 mod choose;
+mod detect;
 mod effective;
 mod evaluate;
 mod filter;
@@ -39,6 +40,7 @@ mod tests;
 pub use bypass::{BypassGroup, BypassNames, Bypasses};
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
+pub use detect::{Detectors, Likeness, Observer, Protected, detect, looks_generated};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
 pub use filter::{Active, CompiledFilter, effective_filter};

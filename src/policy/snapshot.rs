@@ -169,6 +169,8 @@ pub struct Snapshot {
     pub entries: usize,
     /// The entries that end next, soonest first, with the moments: at most 1,000.
     pub ending: Arc<[(Timestamp, EntryId)]>,
+    /// Policies that want to know which domains are newly seen.
+    pub watching: usize,
 }
 
 impl Snapshot {
@@ -190,14 +192,15 @@ impl Snapshot {
             own_hosts: NameMap::new(key),
             entries: 0,
             ending: Arc::default(),
+            watching: 0,
         }
     }
 
     /// Whether decisions of this policy depend on the moment. Where any list has an entry that ends, all do: whose
-    /// list it is costs more to find out than the time.
+    /// list it is costs more to find out than the time. So do all where anybody wants to know what is new.
     #[inline]
     pub fn is_timed(&self, policy: &CompiledPolicy) -> bool {
-        policy.filter.is_timed() || !self.ending.is_empty()
+        policy.filter.is_timed() || !self.ending.is_empty() || self.watching > 0
     }
 
     /// Who asks from this address (decision order, section 1).

@@ -2,13 +2,13 @@
 
 use super::{
     CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
-    LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Schedules, Snapshot, Zones, effective,
+    Detectors, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Schedules, Snapshot, Zones, effective,
     effective_filter,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, Device, DomainName, EntryId, FilterSettings, Group, GroupId, InternalUser,
-    InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId,
-    PolicySettings, Recategorisation, Timestamp,
+    Account, Address, Customer, CustomerId, DetectorSettings, Device, DomainName, EntryId, FilterSettings, Group,
+    GroupId, InternalUser, InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter,
+    PolicyId, PolicySettings, Recategorisation, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -17,6 +17,9 @@ use std::{
 
 /// Entries a snapshot tells the end of, at most: those that end first.
 const ENDING_MAX: usize = 1_000;
+
+/// Different settings of detectors kept compiled, at most. What policies hold stays whole beyond.
+const DETECTORS_MAX: usize = 1_000;
 
 /// A row that bears on decisions.
 #[derive(Clone, Debug)]
@@ -109,6 +112,7 @@ pub struct World {
     filters: HashMap<PolicyId, (Account, FilterSettings)>,
     records: HashMap<PolicyId, LocalRecords>,
     zones: Zones,
+    detectors: HashMap<DetectorSettings, Detectors>,
     /// Entries that end, by the moment they do.
     ending: BTreeSet<(Timestamp, EntryId)>,
     dirty: Dirty,
@@ -146,6 +150,7 @@ impl World {
             filters: HashMap::new(),
             records: HashMap::new(),
             zones: Zones::default(),
+            detectors: HashMap::new(),
             ending: BTreeSet::new(),
             dirty: Dirty::default(),
         }
@@ -425,6 +430,7 @@ impl World {
 
     fn compile_policy(&mut self, id: PolicyId) {
         let Some(policy) = self.policies.get(&id) else {
+            self.watch(id, false);
             self.snapshot.policies.set(id.0, None);
             // Entries may come before their policy, or go after it.
             if self.lists.get(&ListId::Policy(id)).is_some_and(NameList::is_empty) {
@@ -445,8 +451,10 @@ impl World {
         let filter = effective_filter(&filters);
         let timezone = customer.and_then(|id| self.customers.get(&id)).map_or("", |customer| &customer.timezone);
         let local = self.zones.of_customer(timezone);
+        let detectors =
+            filter.detectors.as_ref().map(|settings| shared(&mut self.detectors, settings)).unwrap_or_default();
         let schedules = Schedules::compile(filter.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
-        let filter = CompiledFilter::new(&filter, &settings, schedules);
+        let filter = CompiledFilter::new(&filter, &settings, schedules, detectors);
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
         let records = self.records_over_default(id, policy.owner);
         let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
@@ -456,6 +464,7 @@ impl World {
             self.dirty.customers.remove(&customer);
             self.compile_customer(customer);
         }
+        self.watch(id, compiled.filter.detectors.wants_newly_seen());
         self.snapshot.policies.set(id.0, Some(Arc::new(compiled)));
     }
 
@@ -524,6 +533,13 @@ impl World {
 
     fn recategorised_of(&self, account: Account) -> NameMap<Recategorised> {
         self.recategorised.get(&account).cloned().unwrap_or_else(|| NameMap::new(self.snapshot.key))
+    }
+
+    /// Counts the policies that want to know which domains are newly seen.
+    fn watch(&mut self, id: PolicyId, watches: bool) {
+        let watched = self.snapshot.policies.get(id.0).is_some_and(|old| old.filter.detectors.wants_newly_seen());
+        self.snapshot.watching += usize::from(watches);
+        self.snapshot.watching -= usize::from(watched);
     }
 
     fn remove_entry(&mut self, entry: &ListEntry) {
@@ -611,4 +627,12 @@ impl World {
             self.dirty.users.extend(users);
         }
     }
+}
+
+/// Detectors of equal settings, compiled once: many policies inherit the same.
+fn shared(known: &mut HashMap<DetectorSettings, Detectors>, settings: &DetectorSettings) -> Detectors {
+    if known.len() >= DETECTORS_MAX && !known.contains_key(settings) {
+        known.clear();
+    }
+    known.entry(settings.clone()).or_insert_with(|| Detectors::new(settings)).clone()
 }
