@@ -5,7 +5,8 @@
 //! answers blocked and cached names without an allocation; `finish` awaits the upstream for the
 //! rest. [`Plane::explain`] takes the same way and keeps every step.
 //!
-//! Read `seam`, `plane`, `begin`, `reply`, `fixed` (prescribed answers), `finish`, `zones`, `explain`.
+//! Read `seam`, `plane`, `begin`, `reply`, `fixed` (prescribed answers), `ways` (upstreams and DNS64 of policies),
+//! `finish`, `zones`, `explain`.
 
 mod begin;
 mod explain;
@@ -14,6 +15,7 @@ mod fixed;
 mod plane;
 mod reply;
 mod seam;
+mod ways;
 mod zones;
 
 #[cfg(test)]
