@@ -7,6 +7,7 @@ use super::{
     finish::Waiting,
     fixed::Written,
     reply::{self, Asked, Scene},
+    ways::{lacks_addresses, made_here, prefix_for},
 };
 use crate::{
     category::Catalogue,
@@ -167,7 +168,9 @@ impl Plane {
         };
         let mut answer = None;
         if decision.verdict == Verdict::Allow && resolve && qtype != crate::wire::rtype::ANY {
-            let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+            self.prepare(chosen.policy);
+            let way = self.way(chosen.policy, origin.client, None);
+            let key = Key { way, ..Key::plain(name.clone(), qtype) };
             let resolved = self.0.resolver.resolve(key).await;
             let targets = if decision.allowed_by_list() { &[][..] } else { &resolved.targets };
             for (index, target) in targets.iter().enumerate() {
@@ -219,6 +222,21 @@ impl Plane {
         let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision, started };
         explanation.answer = match decision.verdict {
             Verdict::Rewrite(_) if resolve => self.fixed_of(&asked).await,
+            Verdict::Allow if resolve && made_here(chosen.policy, &query).is_some() => self.fixed_of(&asked).await,
+            Verdict::Allow
+                if let (Some(prefix), Some(aaaa)) = (prefix_for(chosen.policy, &query), &answer)
+                    && lacks_addresses(aaaa) =>
+            {
+                let way = self.way(chosen.policy, origin.client, None);
+                let key = Key { way, ..Key::plain(name.clone(), crate::wire::rtype::A) };
+                let a = self.0.resolver.resolve(key).await;
+                let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
+                let silent = Asked { decision: Decision { log: false, ..decision }, ..asked };
+                let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
+                let limit = buffer.len();
+                let octets = self.write_synthesised(&scene, &silent, prefix, (aaaa, &a), &mut buffer, limit);
+                Message::from_vec(&buffer[..octets]).ok().map(|message| Answered::read(&message))
+            }
             _ => self.reply_of(&asked, &snapshot, answer.as_deref()),
         };
         explanation
@@ -269,7 +287,7 @@ impl Plane {
     /// Resolves a name with our own resolver, unfiltered, and shows the reply in dig's form.
     pub async fn dig(&self, name: &DomainName, qtype: u16) -> String {
         let started = Instant::now();
-        let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+        let key = Key::plain(name.clone(), qtype);
         let answer = self.0.resolver.resolve(key).await;
         let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
         let packet = question(name, qtype);

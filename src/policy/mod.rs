@@ -5,10 +5,10 @@
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
-//! and `records` (how a name is found), `search`, `services`, `bypass` and `known` (names this program knows),
-//! `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that policies
-//! subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `hold` (its steps for services
-//! and search engines), `detect` (what our own data tells of a name), `trace`, then `world`.
+//! and `records` (how a name is found), `routes` (where names are resolved), `search`, `services`, `bypass` and `known`
+//! (names this program knows), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists`
+//! (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `hold` (its
+//! steps for services and search engines), `detect` (what our own data tells of a name), `trace`, then `world`.
 
 mod bypass;
 mod categorise;
@@ -24,6 +24,7 @@ mod name_map;
 mod names;
 mod own;
 mod records;
+mod routes;
 mod schedule;
 mod search;
 mod services;
@@ -53,6 +54,7 @@ pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
 pub use records::LocalRecords;
+pub use routes::{RouteSet, Routing};
 pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};
 pub use search::{ENGINES_MAX, Engine, Held, SearchEngines, SearchLevels, SearchNames, SearchTarget, level_name};
 pub use services::{

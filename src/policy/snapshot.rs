@@ -1,7 +1,8 @@
 //! What the query path reads: everything that decides, at one revision of the store.
 
 use super::{
-    CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, Slab,
+    CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, RouteSet,
+    Slab,
 };
 use crate::{
     identify::{Client, Evidence, Identified, PrefixTable, Supposed},
@@ -69,10 +70,13 @@ pub struct CompiledPolicy {
     pub filter: CompiledFilter,
     /// Names it answers itself.
     pub records: LocalRecords,
+    /// Where its names are resolved; `None`: by the server's own upstreams.
+    pub routes: Option<Arc<RouteSet>>,
 }
 
 impl CompiledPolicy {
     /// Puts a policy together.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the policy, compiled on its own")]
     pub fn new(
         id: PolicyId,
         name: &str,
@@ -81,6 +85,7 @@ impl CompiledPolicy {
         list: NameList,
         filter: CompiledFilter,
         records: LocalRecords,
+        routes: Option<Arc<RouteSet>>,
     ) -> Self {
         CompiledPolicy {
             id,
@@ -97,6 +102,7 @@ impl CompiledPolicy {
             list,
             filter,
             records,
+            routes,
         }
     }
 }

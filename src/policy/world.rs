@@ -2,13 +2,13 @@
 
 use super::{
     CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
-    Detectors, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Schedules, Snapshot, Zones, effective,
-    effective_filter,
+    Detectors, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Routing, Schedules, Snapshot, Zones,
+    effective, effective_filter, routes::RouteSets,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, DetectorSettings, Device, DomainName, EntryId, FilterSettings, Group,
-    GroupId, InternalUser, InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter,
-    PolicyId, PolicySettings, Recategorisation, Timestamp,
+    Account, Address, Customer, CustomerId, DetectorSettings, Device, DomainName, EntryId, FilterSettings, ForwardZone,
+    ForwardZoneId, Group, GroupId, InternalUser, InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId,
+    Policy, PolicyFilter, PolicyId, PolicySettings, Recategorisation, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -48,6 +48,8 @@ pub enum Row {
     Filter(PolicyFilter),
     /// A name a policy answers itself.
     Record(LocalRecord),
+    /// A zone that a customer's queries are resolved for elsewhere.
+    Zone(ForwardZone),
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +113,8 @@ pub struct World {
     recategorised: HashMap<Account, NameMap<Recategorised>>,
     filters: HashMap<PolicyId, (Account, FilterSettings)>,
     records: HashMap<PolicyId, LocalRecords>,
+    forwarded: HashMap<CustomerId, BTreeMap<DomainName, (ForwardZoneId, Vec<String>)>>,
+    routes: RouteSets,
     zones: Zones,
     detectors: HashMap<DetectorSettings, Detectors>,
     /// Entries that end, by the moment they do.
@@ -149,6 +153,8 @@ impl World {
             recategorised: HashMap::new(),
             filters: HashMap::new(),
             records: HashMap::new(),
+            forwarded: HashMap::new(),
+            routes: RouteSets::default(),
             zones: Zones::default(),
             detectors: HashMap::new(),
             ending: BTreeSet::new(),
@@ -303,6 +309,14 @@ impl World {
                 self.records(record.policy).insert(record);
                 self.touch_records(record);
             }
+            Row::Zone(zone) => {
+                if let Some(Row::Zone(old)) = before {
+                    self.remove_zone(old);
+                }
+                let zones = self.forwarded.entry(zone.customer).or_default();
+                zones.insert(zone.zone.clone(), (zone.id, zone.servers.clone()));
+                self.touch_policies_of(Account::Customer(zone.customer));
+            }
         }
     }
 
@@ -360,6 +374,7 @@ impl World {
                 }
                 self.touch_records(record);
             }
+            Row::Zone(zone) => self.remove_zone(zone),
         }
     }
 
@@ -457,7 +472,13 @@ impl World {
         let filter = CompiledFilter::new(&filter, &settings, schedules, detectors);
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
         let records = self.records_over_default(id, policy.owner);
-        let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
+        let routes = self.routes.of(Routing {
+            upstreams: filter.resolving.upstreams.clone(),
+            zones: customer.and_then(|customer| self.forwarded.get(&customer)).map_or_else(Vec::new, |zones| {
+                zones.iter().map(|(zone, (_, servers))| (zone.clone(), servers.clone())).collect()
+            }),
+        });
+        let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records, routes);
         if policy.is_default
             && let Some(customer) = customer
         {
@@ -516,6 +537,18 @@ impl World {
             (Some(own), None) => own.clone(),
             (own, Some(default)) => own.cloned().unwrap_or_else(none).over(default),
         }
+    }
+
+    fn remove_zone(&mut self, zone: &ForwardZone) {
+        let Some(zones) = self.forwarded.get_mut(&zone.customer) else { return };
+        // Another row may have taken the name over within the same batch.
+        if zones.get(&zone.zone).is_some_and(|(id, _)| *id == zone.id) {
+            zones.remove(&zone.zone);
+        }
+        if zones.is_empty() {
+            self.forwarded.remove(&zone.customer);
+        }
+        self.touch_policies_of(Account::Customer(zone.customer));
     }
 
     fn touch_records(&mut self, record: &LocalRecord) {

@@ -26,6 +26,8 @@ pub mod ede {
     pub const DNSSEC_BOGUS: u16 = 6;
     /// Denied past its lifetime.
     pub const STALE_NXDOMAIN_ANSWER: u16 = 19;
+    /// The servers to ask are not set up.
+    pub const NOT_READY: u16 = 14;
     /// No server answered.
     pub const NO_REACHABLE_AUTHORITY: u16 = 22;
     /// A server could not be spoken to.
@@ -61,6 +63,18 @@ pub struct Answer {
     pub targets: Box<[DomainName]>,
     /// Addresses of the A and AAAA records in the answer section, in order.
     pub addresses: Box<[IpAddr]>,
+    /// For whom it is, where upstreams heard of the client's network.
+    pub scope: Scope,
+}
+
+/// For whom an answer is (RFC 7871, section 7.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// For everybody.
+    #[default]
+    Everybody,
+    /// For the network that the upstream heard of.
+    Network,
 }
 
 /// The answer does not fit: send it truncated.
@@ -105,6 +119,7 @@ impl Answer {
             ede: None,
             targets: Box::default(),
             addresses: encoded.addresses,
+            scope: Scope::Everybody,
         }
     }
 

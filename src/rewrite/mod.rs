@@ -4,5 +4,6 @@
 //! section 4 of the decision order.
 
 mod block;
+pub mod dns64;
 
 pub use block::{BlockPage, Shape, block_ede, block_shape, block_text, own_shape};
