@@ -9,6 +9,8 @@ use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
+mod known;
+
 const KEY: NameKey = NameKey(5);
 const LOW: CategoryId = CategoryId::new(5).expect("below 64");
 const HIGH: CategoryId = CategoryId::new(20).expect("below 64");

@@ -18,6 +18,7 @@ mod operation;
 mod policies;
 mod recategorize;
 mod resolving;
+mod safe_search;
 mod settings;
 mod signing_in;
 mod start;
