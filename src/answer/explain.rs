@@ -72,6 +72,8 @@ pub struct Explanation {
     pub steps: Vec<Step>,
     /// `allowed`, `blocked`, `local` or `refused`.
     pub verdict: &'static str,
+    /// It would be blocked, but the policy is permissive and only tells of it.
+    pub spared: bool,
     /// The step that decided.
     pub decided_by: Option<u8>,
     /// Categories of the name, by name.
@@ -120,6 +122,7 @@ impl Plane {
             policy_source: None,
             steps: Vec::new(),
             verdict: "refused",
+            spared: false,
             decided_by: None,
             categories: names(categorise(&snapshot, Account::System, &suffixes, &*categories).set),
             answer: None,
@@ -172,9 +175,11 @@ impl Plane {
                     number: 9,
                     title: "answer",
                     finding: format!("alias {target}: {}", step.finding),
-                    decided: found.is_some(),
+                    decided: found.is_some_and(|found| !found.spared),
                 }));
-                if let Some(found) = found {
+                if let Some(found) = found
+                    && !found.spared
+                {
                     decision = found;
                     break;
                 }
@@ -195,6 +200,7 @@ impl Plane {
         }
         explanation.steps = trace.0;
         explanation.decided_by = Some(decision.step());
+        explanation.spared = decision.spared;
         explanation.verdict = match decision.verdict {
             Verdict::Allow => "allowed",
             Verdict::Block => "blocked",

@@ -4,7 +4,7 @@
 use crate::{
     identify::Supposed,
     model::{Account, CategorySet, CustomerId, DomainName},
-    policy::Snapshot,
+    policy::{CompiledPolicy, Decision, Question, Snapshot},
     store::Revision,
 };
 use futures_util::future::BoxFuture;
@@ -18,6 +18,8 @@ pub trait Filtering: Send + Sync {
     fn snapshot(&self) -> Arc<Snapshot>;
     /// Categories of a name as they count for an account.
     fn categories(&self, account: Account, name: &DomainName) -> CategorySet;
+    /// Decides one question by a policy of a snapshot, which need not be the one that decides now.
+    fn decide(&self, snapshot: &Snapshot, policy: &Arc<CompiledPolicy>, question: &Question<'_>) -> Decision;
     /// What a query from this address would get, supposing who sends it, and why. With `resolve`, allowed
     /// names are resolved and their answers looked at.
     fn explain<'a>(

@@ -22,6 +22,7 @@ fn subject_of(group: &str) -> Option<Subject> {
         "tokens" => Subject::HttpTokens,
         "policies"
         | "policy_filter"
+        | "what_if"
         | "default_policy"
         | "customer_policies"
         | "customer_default_policy"

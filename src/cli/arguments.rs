@@ -1,7 +1,7 @@
 //! What can be asked of the program.
 
 use crate::{
-    model::DomainName,
+    model::{DomainName, HostsMeaning, ListSyntax, NameReach},
     wire::{TypeName, parse_type},
 };
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +45,9 @@ pub enum Command {
     /// Check the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look into lists as subscriptions read them
+    #[command(subcommand)]
+    Lists(ListsCommand),
     /// Print the version
     Version,
 }
@@ -151,6 +154,75 @@ pub enum AuditCommand {
     },
 }
 
+/// Work on lists.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ListsCommand {
+    /// Read lists and say what of them is understood and what is not
+    #[command(after_help = EXIT_CODES)]
+    Check(ListsCheckArguments),
+}
+
+/// Lists to check.
+#[derive(Args, Clone, Debug)]
+pub struct ListsCheckArguments {
+    /// The lists, packed with gzip, zstd or xz, or not
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How they are written; without it, found out from their first lines
+    #[arg(long, value_name = "SYNTAX", value_parser = parse_syntax)]
+    pub syntax: Option<ListSyntax>,
+    /// What a bare name stands for: itself alone (exact), or what is below it as well (suffix); without it, what
+    /// the syntax says
+    #[arg(long, value_name = "REACH", value_parser = parse_reach)]
+    pub reach: Option<NameReach>,
+    /// What an address in a hosts file means that is no null address: block, record or skip
+    #[arg(long, value_name = "MEANING", default_value = "block", value_parser = parse_hosts)]
+    pub hosts: HostsMeaning,
+    /// Name of the zone, for response policy zones that do not say it
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    pub zone: Option<DomainName>,
+    /// Print every rule instead of the report
+    #[arg(long)]
+    pub dump: bool,
+    /// Print the report as JSON, a line for each list
+    #[arg(long, conflicts_with = "dump")]
+    pub json: bool,
+}
+
+fn parse_syntax(text: &str) -> Result<ListSyntax, String> {
+    Ok(match text {
+        "hosts" => ListSyntax::Hosts,
+        "domains" => ListSyntax::Domains,
+        "adblock" => ListSyntax::Adblock,
+        "regex" => ListSyntax::Regex,
+        "dnsmasq" => ListSyntax::Dnsmasq,
+        "unbound" => ListSyntax::Unbound,
+        "rpz" => ListSyntax::Rpz,
+        "ut1" => ListSyntax::Ut1,
+        "csv" => ListSyntax::Csv,
+        "json" => ListSyntax::Json,
+        "yaml" => ListSyntax::Yaml,
+        _ => return Err("hosts, domains, adblock, regex, dnsmasq, unbound, rpz, ut1, csv, json or yaml".to_owned()),
+    })
+}
+
+fn parse_reach(text: &str) -> Result<NameReach, String> {
+    match text {
+        "exact" => Ok(NameReach::Exact),
+        "suffix" => Ok(NameReach::Suffix),
+        _ => Err("exact or suffix".to_owned()),
+    }
+}
+
+fn parse_hosts(text: &str) -> Result<HostsMeaning, String> {
+    match text {
+        "block" => Ok(HostsMeaning::Block),
+        "record" => Ok(HostsMeaning::Record),
+        "skip" => Ok(HostsMeaning::Skip),
+        _ => Err("block, record or skip".to_owned()),
+    }
+}
+
 fn parse_name(text: &str) -> Result<DomainName, String> {
     DomainName::from_text(text).map_err(|error| error.to_string())
 }
@@ -194,6 +266,9 @@ mod tests {
             "weir backup import --replace backup.weir",
             "weir audit verify",
             "weir audit verify --data weir-data",
+            "weir lists check easylist.txt",
+            "weir lists check --syntax rpz --zone rpz.example --json a.rpz.gz b.rpz",
+            "weir lists check --reach suffix --hosts record --dump hosts",
             "weir version",
         ] {
             assert!(parse(line).is_ok(), "{line}");
@@ -217,6 +292,9 @@ mod tests {
             "weir explain --client ::1 www.example.com NONSENSE",
             "weir backup export",
             "weir audit",
+            "weir lists check",
+            "weir lists check --syntax nonsense a.txt",
+            "weir lists check --dump --json a.txt",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -5,7 +5,7 @@
 //! output, everything else to standard error.
 //!
 //! Read `arguments` (what can be asked), then the commands: `check`, `category`, `explain`
-//! (which asks the running daemon through `local_api`), `backup`, `audit`.
+//! (which asks the running daemon through `local_api`), `backup`, `audit`, `lists`.
 
 mod arguments;
 mod audit;
@@ -13,10 +13,12 @@ mod backup;
 mod category;
 mod check;
 mod explain;
+mod lists;
 mod local_api;
 
 pub use arguments::{
-    Arguments, AuditCommand, BackupCommand, CategoryCommand, Command, ExplainArguments, ServeArguments,
+    Arguments, AuditCommand, BackupCommand, CategoryCommand, Command, ExplainArguments, ListsCheckArguments,
+    ListsCommand, ServeArguments,
 };
 
 use crate::{
@@ -110,6 +112,7 @@ pub fn run<E: Error + 'static>(arguments: Arguments, serve: impl FnOnce(Config) 
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Backup(command) => backup::run(command),
         Command::Audit(command) => audit::run(command),
+        Command::Lists(ListsCommand::Check(arguments)) => lists::check(&arguments),
         Command::Version => {
             show(version());
             ExitCode::SUCCESS

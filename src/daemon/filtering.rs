@@ -5,7 +5,7 @@ use crate::{
     api::{Explained, Filtering, Resolved},
     identify::Supposed,
     model::{Account, CategorySet, CustomerId, DomainName},
-    policy::{Snapshot, Suffixes, categorise},
+    policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, categorise, evaluate},
     publish::Publisher,
     resolve::Key,
     store::Revision,
@@ -32,6 +32,10 @@ impl Filtering for QueryPath {
         let snapshot = self.plane.snapshot();
         let suffixes = Suffixes::new(name.as_name(), snapshot.key);
         categorise(&snapshot, account, &suffixes, &*self.plane.categories()).set
+    }
+
+    fn decide(&self, snapshot: &Snapshot, policy: &Arc<CompiledPolicy>, question: &Question<'_>) -> Decision {
+        evaluate(snapshot, policy, question, &*self.plane.categories(), &mut NoTrace)
     }
 
     fn explain<'a>(

@@ -30,7 +30,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -143,8 +143,8 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let index_names = index.len();
     let categories = Arc::new(ArcSwap::from_pointee(index));
     let key = NameKey(ahash::RandomState::new().hash_one(0x6e61_6d65));
-    let (publisher, publishing) =
-        Publisher::start(&store, key, parts::presets(), &parts::own_hosts(&config)).map_err(io_error("starting the publisher"))?;
+    let (publisher, publishing) = Publisher::start(&store, key, parts::presets(), &parts::own_hosts(&config))
+        .map_err(io_error("starting the publisher"))?;
     let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
     if let Some(row) = store.get::<DnsSettings>(Account::System, 1) {
         resolver.set_upstreams(Some(row.value.resolvers.into_iter().map(resolve::Upstream::Plain).collect()))?;
@@ -214,16 +214,19 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(jobs::check_safe_search(resolver.clone(), cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
+    tasks.spawn(jobs::delete_ended(store.clone(), publisher.clone(), now, cancel.clone()));
     let reports = ReportParts { store: store.clone(), stats, mailer: Arc::new(Smtp::new()), clock: now };
     tasks.spawn(jobs::mail_reports(reports, cancel.clone()));
     tasks.spawn(gauges(store.clone(), publisher.clone(), categories.clone(), metrics, cancel.clone()));
     tasks.spawn(notify::watchdog(listeners.local_addrs().first().copied(), cancel.clone()));
 
+    // Whoever reads that it is ready may tell it to stop or to reload at once.
+    let signals = Signals::listen().map_err(io_error("listening for signals"))?;
     announce(&config, &first, &listeners, api_address, index_names, &publisher, started)
         .map_err(io_error("writing to standard output"))?;
     notify::ready();
 
-    wait(&config, &store, &categories, certificates.as_ref()).await?;
+    wait(signals, &config, &store, &categories, certificates.as_ref()).await;
 
     notify::stopping();
     tracing::info!("stopping: queries and requests on their way are still answered");
@@ -332,21 +335,34 @@ fn announce(
     out.flush()
 }
 
+/// What the daemon is told by signals, from here on: before, each of them would be its end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Signals { terminate, interrupt, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
 /// Waits for the end; reloads certificate and category file on SIGHUP.
 async fn wait(
+    signals: Signals,
     config: &Config,
     store: &Store,
     categories: &ArcSwap<Index>,
     certificates: Option<&CertStore>,
-) -> Result<(), DaemonError> {
-    let signals = || -> io::Result<_> {
-        Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
-    };
-    let (mut terminate, mut interrupt, mut hangup) = signals().map_err(io_error("listening for signals"))?;
+) {
+    let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
             _ = hangup.recv() => {
                 notify::reloading();
                 if let Some(certificates) = certificates {

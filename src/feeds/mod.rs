@@ -10,3 +10,6 @@
 //! [`model::Rule`]: crate::model::Rule
 
 pub mod syntax;
+mod transfer;
+
+pub use transfer::{Primary, Transfer, TransferError, TransferKey, TransferLimits, ZoneCopy, transfer};

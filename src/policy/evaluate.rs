@@ -1,8 +1,8 @@
 //! One question, one policy, one answer.
 
 use super::{
-    Active, BypassGroup, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise, hold,
-    own,
+    Active, BypassGroup, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise,
+    hold, own,
 };
 use crate::category::Catalogue;
 use crate::identify::Client;
@@ -266,6 +266,10 @@ pub fn evaluate(
         hold::hold_search(snapshot, policy, &active, question, categories, &mut decision, trace);
     }
     decision.spare(&active);
+    if decision.spared {
+        let (number, finding) = (decision.step(), "the policy is permissive: it only tells of what it would block");
+        trace.step(|| Step { number, title: "permissive", finding: finding.into(), decided: true });
+    }
     decision
 }
 
@@ -320,7 +324,7 @@ fn judge(
     let suffixes = question.suffixes;
     let decision = |verdict, cause| Decision::new(policy.id, verdict, cause);
 
-    if let Some((list, inherited, found)) = search_lists(snapshot, policy, active, suffixes, trace) {
+    if let Some((list, inherited, found)) = search_lists(snapshot, policy, active, question, trace) {
         let verdict = match found.action {
             Action::Allow => Verdict::Allow,
             Action::Block => Verdict::Block,
@@ -437,9 +441,12 @@ fn search_lists(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
     active: &Active,
-    suffixes: &Suffixes<'_>,
+    question: &Question<'_>,
     trace: &mut impl Trace,
 ) -> Option<(ListId, bool, ListMatch)> {
+    let (suffixes, at) = (question.suffixes, question.at);
+    // In a pause only the operator's lists block.
+    let block = !active.paused;
     let customer = policy.customer.and_then(|id| snapshot.customers.get(id.0));
     let msp = customer.and_then(|customer| customer.msp).and_then(|id| Some((id, snapshot.msps.get(id.0)?)));
     let default = customer
@@ -447,12 +454,15 @@ fn search_lists(
         .and_then(|customer| snapshot.policies.get(customer.default_policy.0));
 
     let found = None
-        .or_else(|| Some((ListId::System, false, snapshot.system_list.find(suffixes, true, true)?)))
-        .or_else(|| msp.and_then(|(id, msp)| Some((ListId::Msp(id), false, msp.list.find(suffixes, true, true)?))))
-        .or_else(|| Some((ListId::Policy(policy.id), false, policy.list.find(suffixes, true, active.own_block_list)?)))
+        .or_else(|| Some((ListId::System, false, snapshot.system_list.find(suffixes, true, true, at)?)))
+        .or_else(|| msp.and_then(|(id, msp)| Some((ListId::Msp(id), false, msp.list.find(suffixes, true, true, at)?))))
+        .or_else(|| {
+            let found = policy.list.find(suffixes, true, block && active.own_block_list, at)?;
+            Some((ListId::Policy(policy.id), false, found))
+        })
         .or_else(|| {
             let default = default?;
-            let found = default.list.find(suffixes, policy.inherit_allow, policy.inherit_block)?;
+            let found = default.list.find(suffixes, policy.inherit_allow, block && policy.inherit_block, at)?;
             Some((ListId::Policy(default.id), true, found))
         });
     trace.step(|| Step {

@@ -1,6 +1,6 @@
 //! What a policy does beyond lists and categories, with everything inherited filled in.
 
-use super::{EffectiveSettings, SearchLevels, ServiceSet, Services, Words};
+use super::{EffectiveSettings, Schedules, SearchLevels, ServiceSet, Services, Words};
 use crate::model::{
     AnswerSettings, CategorySet, DetectorSettings, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule,
 };
@@ -40,6 +40,9 @@ pub struct Active {
     pub blocked: CategorySet,
     /// The policy's own block list applies.
     pub own_block_list: bool,
+    /// Schedules whose subscribed lists apply besides the policy's own: bit `n` for the schedule of that number
+    /// ([`Schedules::lists`]).
+    pub lists: u64,
     /// Blocked services.
     pub services_blocked: ServiceSet,
     /// Allowed services; none is blocked as well.
@@ -53,6 +56,8 @@ pub struct CompiledFilter {
     base: Active,
     /// First moment at which the pause is over; 0 for none.
     paused_until: Timestamp,
+    /// What applies at some hours only.
+    pub schedules: Schedules,
     /// How far each search engine is held to its filtered results.
     pub search: SearchLevels,
     /// Keywords and regular expressions.
@@ -68,8 +73,8 @@ pub struct CompiledFilter {
 }
 
 impl CompiledFilter {
-    /// Compiles the effective filter settings of a policy with these other settings.
-    pub fn new(filter: &FilterSettings, settings: &EffectiveSettings) -> Self {
+    /// Compiles the effective filter settings of a policy with these other settings and its schedules.
+    pub fn new(filter: &FilterSettings, settings: &EffectiveSettings, schedules: Schedules) -> Self {
         let (services_blocked, services_allowed) = match filter.services.as_deref() {
             Some(rules) if !rules.is_empty() => Services::get().rules(rules),
             _ => (ServiceSet::EMPTY, ServiceSet::EMPTY),
@@ -81,10 +86,12 @@ impl CompiledFilter {
                 block_all: false,
                 blocked: settings.blocked,
                 own_block_list: true,
+                lists: 0,
                 services_blocked,
                 services_allowed,
             },
             paused_until: filter.paused_until.unwrap_or_default(),
+            schedules,
             search: SearchLevels::new(settings.safe_search, filter.engines.as_deref().unwrap_or_default()),
             // Words are checked before they are stored. Should some not be usable all the same, the others are not lost.
             words: usable(filter.words.as_deref().unwrap_or_default()),
@@ -98,16 +105,22 @@ impl CompiledFilter {
     /// Whether what holds depends on the moment: then [`active`](Self::active) wants the time.
     #[inline]
     pub fn is_timed(&self) -> bool {
-        self.paused_until != Timestamp(0)
+        self.paused_until != Timestamp(0) || !self.schedules.is_empty()
     }
 
-    /// What holds at `at`, which is not looked at where nothing depends on it.
+    /// First moment at which the pause with a timer is over; `None` where there is none.
+    pub fn paused_until(&self) -> Option<Timestamp> {
+        Some(self.paused_until).filter(|until| *until != Timestamp(0))
+    }
+
+    /// What holds at `at`, which is not looked at where nothing depends on it. Allocates nothing.
     #[inline]
     pub fn active(&self, at: Timestamp) -> Active {
         if !self.is_timed() {
             return self.base;
         }
-        Active { paused: at < self.paused_until, ..self.base }
+        let base = Active { paused: at < self.paused_until, ..self.base };
+        if self.schedules.is_empty() { base } else { self.schedules.apply(at, base) }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The steps that look a name up among those this program knows: services and search engines.
 
 use super::{
-    Active, Categories, Cause, CompiledPolicy, Decision, Question, Rewrite, SearchEngines, ServiceMatch, Services, Snapshot,
-    Step, Trace, Verdict, categorise, evaluate::is_protected, level_name,
+    Active, Categories, Cause, CompiledPolicy, Decision, Question, Rewrite, SearchEngines, ServiceMatch, Services,
+    Snapshot, Step, Trace, Verdict, categorise, evaluate::is_protected, level_name,
 };
 use crate::model::{Account, Action, FilterMode};
 

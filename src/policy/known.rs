@@ -16,10 +16,6 @@ pub struct KnownNames {
 impl KnownNames {
     /// The tables, whose hashes start from `key`.
     pub fn new(key: NameKey) -> Self {
-        KnownNames {
-            search: SearchNames::new(key),
-            services: ServiceNames::new(key),
-            bypass: BypassNames::new(key),
-        }
+        KnownNames { search: SearchNames::new(key), services: ServiceNames::new(key), bypass: BypassNames::new(key) }
     }
 }

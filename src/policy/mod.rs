@@ -4,11 +4,11 @@
 //! change touches; [`evaluate`] answers one question from a snapshot in the product's fixed order
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
-//! Read `effective` and `filter` (whose value counts), `suffixes`, `name_map`, `names` and `records` (how a name
-//! is found), `search`, `services`, `bypass` and `known` (names this program knows), `snapshot`, `choose` (which
-//! policy), `own` (names that are ours or special), `lists` (lists that policies subscribe to), `words` (their
-//! keywords and expressions), `categorise`, `evaluate`, `hold` (its steps for services and search engines), `trace`,
-//! then `world`.
+//! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
+//! and `records` (how a name is found), `search`, `services`, `bypass` and `known` (names this program knows),
+//! `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that policies
+//! subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `hold` (its steps for services
+//! and search engines), `trace`, then `world`.
 
 mod bypass;
 mod categorise;
@@ -23,6 +23,7 @@ mod name_map;
 mod names;
 mod own;
 mod records;
+mod schedule;
 mod search;
 mod services;
 mod slab;
@@ -50,6 +51,7 @@ pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
 pub use records::LocalRecords;
+pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};
 pub use search::{ENGINES_MAX, Engine, Held, SearchEngines, SearchLevels, SearchNames, SearchTarget, level_name};
 pub use services::{
     SERVICES_MAX, Service, ServiceGroup, ServiceMatch, ServiceNames, ServiceSet, Services, apply as apply_services,

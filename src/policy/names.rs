@@ -1,7 +1,10 @@
 //! Allow and block lists compiled for lookup: exact names with their rules.
 
 use super::{NameKey, NameMap, Suffixes};
-use crate::model::{Action, EntryId, ListEntry};
+use crate::model::{Action, EntryId, ListEntry, Timestamp};
+
+/// The `until_s` of rules that never end.
+const FOREVER: u32 = u32::MAX;
 
 /// What one entry says about its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +15,19 @@ pub struct Rule {
     pub subdomains: bool,
     /// Queries it decides are logged.
     pub log: bool,
+    /// The moment from which it decides nothing, seconds since 1970; the largest number for never.
+    until_s: u32,
+}
+
+impl Rule {
+    fn new(entry: &ListEntry) -> Self {
+        let until_s = entry.expires.map_or(FOREVER, |Timestamp(at)| u32::try_from(at.max(0)).unwrap_or(FOREVER));
+        Rule { entry: entry.id, subdomains: entry.subdomains, log: entry.log_requests, until_s }
+    }
+
+    fn holds(&self, at: Timestamp) -> bool {
+        self.until_s == FOREVER || at.0 < i64::from(self.until_s)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -62,9 +78,9 @@ impl NameList {
         self.names.is_empty()
     }
 
-    /// The rule for the longest matching name among the actions `allow` and `block` select; for one
-    /// name allow wins. `suffixes` must be hashed with this list's key.
-    pub fn find(&self, suffixes: &Suffixes<'_>, allow: bool, block: bool) -> Option<ListMatch> {
+    /// The rule for the longest matching name among the actions `allow` and `block` select and those that have not
+    /// ended at `at`; for one name allow wins. `suffixes` must be hashed with this list's key.
+    pub fn find(&self, suffixes: &Suffixes<'_>, allow: bool, block: bool, at: Timestamp) -> Option<ListMatch> {
         if self.names.is_empty() {
             return None;
         }
@@ -72,7 +88,7 @@ impl NameList {
             let Some(rules) = self.names.at(suffixes, labels) else { continue };
             let itself = labels == suffixes.label_count();
             for (selected, action, rule) in [(allow, Action::Allow, rules.allow), (block, Action::Block, rules.block)] {
-                if let Some(rule) = rule.filter(|rule| selected && (itself || rule.subdomains)) {
+                if let Some(rule) = rule.filter(|rule| selected && (itself || rule.subdomains) && rule.holds(at)) {
                     return Some(ListMatch { action, rule, labels: labels as u8 });
                 }
             }
@@ -82,8 +98,7 @@ impl NameList {
 
     /// Adds or replaces the entry's rule.
     pub fn insert(&mut self, entry: &ListEntry) {
-        let rule = Rule { entry: entry.id, subdomains: entry.subdomains, log: entry.log_requests };
-        *self.names.or_insert(&entry.domain, Rules::default()).rule_mut(entry.action) = Some(rule);
+        *self.names.or_insert(&entry.domain, Rules::default()).rule_mut(entry.action) = Some(Rule::new(entry));
     }
 
     /// Takes the entry's rule out. An entry that is not there, or whose name and action another
@@ -125,7 +140,7 @@ mod tests {
 
     fn find(list: &NameList, name: &str) -> Option<(Action, u32)> {
         let name = DomainName::from_text(name).expect("valid");
-        list.find(&Suffixes::new(name.as_name(), KEY), true, true).map(|m| (m.action, m.rule.entry.0))
+        list.find(&Suffixes::new(name.as_name(), KEY), true, true, Timestamp(0)).map(|m| (m.action, m.rule.entry.0))
     }
 
     #[test]
@@ -169,8 +184,30 @@ mod tests {
         list.insert(&entry(1, Action::Block, "example.com", true));
         let name = DomainName::from_text("example.com").expect("valid");
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        assert!(list.find(&suffixes, true, false).is_none());
-        assert!(list.find(&suffixes, false, true).is_some());
+        assert!(list.find(&suffixes, true, false, Timestamp(0)).is_none());
+        assert!(list.find(&suffixes, false, true, Timestamp(0)).is_some());
+    }
+
+    #[test]
+    fn an_entry_that_has_ended_decides_nothing_and_what_stands_behind_it_does() {
+        let mut list = NameList::new(KEY);
+        list.insert(&entry(1, Action::Block, "example.com", true));
+        for (id, domain, expires) in [(2, "www.example.com", 1_000), (3, "example.com", 2_000), (4, "x.test", i64::MAX)]
+        {
+            list.insert(&ListEntry { expires: Some(Timestamp(expires)), ..entry(id, Action::Allow, domain, true) });
+        }
+        for (name, at, expected) in [
+            ("www.example.com", 999, Some(2)),
+            ("www.example.com", 1_000, Some(3)),
+            ("www.example.com", 1_999, Some(3)),
+            ("www.example.com", 2_000, Some(1)),
+            ("x.test", i64::MAX, Some(4)),
+        ] {
+            let name = DomainName::from_text(name).expect("valid");
+            let found = list.find(&Suffixes::new(name.as_name(), KEY), true, true, Timestamp(at));
+            assert_eq!(found.map(|found| found.rule.entry.0), expected, "{name:?} {at}");
+        }
+        assert!(size_of::<Rules>() <= 32, "the rules of a name are {} octets", size_of::<Rules>());
     }
 
     proptest! {

@@ -158,7 +158,9 @@ mod tests {
             assert_eq!(own(name, true), Some(OwnName::Canary), "{name}");
             assert_eq!(own(name, false), None, "{name}");
         }
-        for name in ["mask.apple-dns.net", "mask-h2.apple-dns.net", "canary.mask.apple-dns.net", "mask-t.g.apple-dns.net"] {
+        for name in
+            ["mask.apple-dns.net", "mask-h2.apple-dns.net", "canary.mask.apple-dns.net", "mask-t.g.apple-dns.net"]
+        {
             assert_eq!(own(name, true), Some(OwnName::Canary), "{name}");
             assert_eq!(own(name, false), None, "{name}");
         }

@@ -380,7 +380,11 @@ mod tests {
             .chain(yandex.iter().map(|name| ("yandex", (*name).to_owned())))
         {
             for name in [format!("www.{name}"), name] {
-                assert_eq!(held(&on(), &name, rtype::A), Some((engine.to_owned(), SearchLevel::Strict, false)), "{name}");
+                assert_eq!(
+                    held(&on(), &name, rtype::A),
+                    Some((engine.to_owned(), SearchLevel::Strict, false)),
+                    "{name}"
+                );
             }
         }
         for (id, count) in [("google", 388), ("yandex", 52)] {

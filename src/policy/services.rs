@@ -412,8 +412,9 @@ mod tests {
         for id in IDS.split_whitespace().chain(FOR_BUSINESS.split_whitespace()) {
             assert!(services.named(id).is_some(), "{id}");
         }
-        for group in "ai cdn dating gambling gaming hosting messenger privacy shopping social_network software streaming"
-            .split_whitespace()
+        for group in
+            "ai cdn dating gambling gaming hosting messenger privacy shopping social_network software streaming"
+                .split_whitespace()
         {
             assert!(services.named(&format!("group:{group}")).is_some_and(|set| !set.is_empty()), "{group}");
         }

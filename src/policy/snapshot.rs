@@ -1,9 +1,14 @@
 //! What the query path reads: everything that decides, at one revision of the store.
 
-use super::{CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, Slab};
+use super::{
+    CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, Slab,
+};
 use crate::{
     identify::{Client, Evidence, Identified, PrefixTable, Supposed},
-    model::{BlockAnswer, CategorySet, CustomerId, InternalUserId, LocationId, MspId, PolicyId, SafeSearch},
+    model::{
+        BlockAnswer, CategorySet, CustomerId, EntryId, InternalUserId, LocationId, MspId, PolicyId, SafeSearch,
+        Timestamp,
+    },
 };
 use std::{net::IpAddr, sync::Arc};
 
@@ -162,6 +167,8 @@ pub struct Snapshot {
     pub own_hosts: NameMap<()>,
     /// Entries of all lists together.
     pub entries: usize,
+    /// The entries that end next, soonest first, with the moments: at most 1,000.
+    pub ending: Arc<[(Timestamp, EntryId)]>,
 }
 
 impl Snapshot {
@@ -182,13 +189,15 @@ impl Snapshot {
             known: Arc::new(KnownNames::new(key)),
             own_hosts: NameMap::new(key),
             entries: 0,
+            ending: Arc::default(),
         }
     }
 
-    /// Whether decisions of this policy depend on the moment.
+    /// Whether decisions of this policy depend on the moment. Where any list has an entry that ends, all do: whose
+    /// list it is costs more to find out than the time.
     #[inline]
     pub fn is_timed(&self, policy: &CompiledPolicy) -> bool {
-        policy.filter.is_timed()
+        policy.filter.is_timed() || !self.ending.is_empty()
     }
 
     /// Who asks from this address (decision order, section 1).

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
+mod hours;
 mod known;
 
 const KEY: NameKey = NameKey(5);

@@ -2,17 +2,21 @@
 
 use super::{
     CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
-    LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Snapshot, effective, effective_filter,
+    LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Schedules, Snapshot, Zones, effective,
+    effective_filter,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, Device, DomainName, FilterSettings, Group, GroupId, InternalUser, InternalUserId,
-    ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId, PolicySettings,
-    Recategorisation,
+    Account, Address, Customer, CustomerId, Device, DomainName, EntryId, FilterSettings, Group, GroupId, InternalUser,
+    InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId,
+    PolicySettings, Recategorisation, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
+
+/// Entries a snapshot tells the end of, at most: those that end first.
+const ENDING_MAX: usize = 1_000;
 
 /// A row that bears on decisions.
 #[derive(Clone, Debug)]
@@ -41,6 +45,14 @@ pub enum Row {
     Filter(PolicyFilter),
     /// A name a policy answers itself.
     Record(LocalRecord),
+}
+
+#[derive(Clone, Debug)]
+struct CustomerRow {
+    name: String,
+    msp: Option<MspId>,
+    suspended: bool,
+    timezone: String,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +86,7 @@ struct Dirty {
     policies: HashSet<PolicyId>,
     users: HashSet<InternalUserId>,
     all_policies: bool,
+    ending: bool,
 }
 
 /// The rows behind a snapshot, as far as they are needed to make the next one.
@@ -86,7 +99,7 @@ pub struct World {
     snapshot: Snapshot,
     policies: HashMap<PolicyId, PolicyRow>,
     policies_of: HashMap<Account, BTreeSet<PolicyId>>,
-    customers: HashMap<CustomerId, (String, Option<MspId>, bool)>,
+    customers: HashMap<CustomerId, CustomerRow>,
     customers_of: HashMap<MspId, BTreeSet<CustomerId>>,
     groups: HashMap<GroupId, GroupRow>,
     users: HashMap<InternalUserId, UserRow>,
@@ -95,6 +108,9 @@ pub struct World {
     recategorised: HashMap<Account, NameMap<Recategorised>>,
     filters: HashMap<PolicyId, (Account, FilterSettings)>,
     records: HashMap<PolicyId, LocalRecords>,
+    zones: Zones,
+    /// Entries that end, by the moment they do.
+    ending: BTreeSet<(Timestamp, EntryId)>,
     dirty: Dirty,
 }
 
@@ -129,6 +145,8 @@ impl World {
             recategorised: HashMap::new(),
             filters: HashMap::new(),
             records: HashMap::new(),
+            zones: Zones::default(),
+            ending: BTreeSet::new(),
             dirty: Dirty::default(),
         }
     }
@@ -136,6 +154,12 @@ impl World {
     /// Takes the presets of another catalogue: every policy is compiled again.
     pub fn set_presets(&mut self, presets: Presets) {
         self.presets = presets;
+        self.dirty.all_policies = true;
+    }
+
+    /// Takes the time zones that schedules go by, instead of those compiled in: every policy is compiled again.
+    pub fn set_zones(&mut self, zones: Zones) {
+        self.zones = zones;
         self.dirty.all_policies = true;
     }
 
@@ -153,12 +177,13 @@ impl World {
         match row {
             Row::Entry(entry) => {
                 if let Some(Row::Entry(old)) = before {
-                    self.list(old.list).remove(old);
-                    self.snapshot.entries -= 1;
-                    self.touch_list(old.list);
+                    self.remove_entry(old);
                 }
                 self.list(entry.list).insert(entry);
                 self.snapshot.entries += 1;
+                if let Some(expires) = entry.expires {
+                    self.dirty.ending |= self.ending.insert((expires, entry.id));
+                }
                 self.touch_list(entry.list);
             }
             Row::Address(address) => {
@@ -202,12 +227,15 @@ impl World {
                 if let Some(msp) = customer.msp {
                     self.customers_of.entry(msp).or_default().insert(customer.id);
                 }
-                let moved = self
-                    .customers
-                    .insert(customer.id, (customer.name.clone(), customer.msp, customer.suspended))
-                    .is_none_or(|(_, msp, _)| msp != customer.msp);
+                let row = CustomerRow {
+                    name: customer.name.clone(),
+                    msp: customer.msp,
+                    suspended: customer.suspended,
+                    timezone: customer.timezone.clone(),
+                };
+                let old = self.customers.insert(customer.id, row);
                 self.dirty.customers.insert(customer.id);
-                if moved {
+                if old.is_none_or(|old| old.msp != customer.msp || old.timezone != customer.timezone) {
                     self.touch_policies_of(Account::Customer(customer.id));
                 }
             }
@@ -276,11 +304,7 @@ impl World {
     /// Takes a row out.
     pub fn remove(&mut self, row: &Row) {
         match row {
-            Row::Entry(entry) => {
-                self.list(entry.list).remove(entry);
-                self.snapshot.entries -= 1;
-                self.touch_list(entry.list);
-            }
+            Row::Entry(entry) => self.remove_entry(entry),
             Row::Address(address) => self.remove_address(address),
             Row::Location(location) => self.snapshot.locations.set(location.id.0, None),
             Row::Policy(policy) => {
@@ -362,6 +386,9 @@ impl World {
             self.snapshot.system_list = list.clone();
         }
         self.snapshot.system_recategorised = self.recategorised_of(Account::System);
+        if dirty.ending {
+            self.snapshot.ending = self.ending.iter().take(ENDING_MAX).copied().collect();
+        }
         self.snapshot.revision = revision;
         Arc::new(self.snapshot.clone())
     }
@@ -373,8 +400,8 @@ impl World {
         let mut above = Vec::with_capacity(3);
         if let Account::Customer(customer) = policy.owner {
             above.push(policy.owner);
-            if let Some((_, Some(msp), _)) = self.customers.get(&customer) {
-                above.push(Account::Msp(*msp));
+            if let Some(msp) = self.customers.get(&customer).and_then(|customer| customer.msp) {
+                above.push(Account::Msp(msp));
             }
         } else {
             above.push(policy.owner);
@@ -411,11 +438,15 @@ impl World {
         let settings = effective(&above, &self.presets);
         let filters: Vec<&FilterSettings> =
             chain.iter().map(|id| self.filters.get(id).map_or(&NO_FILTER, |(_, filter)| filter)).collect();
-        let filter = CompiledFilter::new(&effective_filter(&filters), &settings);
         let customer = match policy.owner {
             Account::Customer(customer) => Some(customer),
             _ => None,
         };
+        let filter = effective_filter(&filters);
+        let timezone = customer.and_then(|id| self.customers.get(&id)).map_or("", |customer| &customer.timezone);
+        let local = self.zones.of_customer(timezone);
+        let schedules = Schedules::compile(filter.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
+        let filter = CompiledFilter::new(&filter, &settings, schedules);
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
         let records = self.records_over_default(id, policy.owner);
         let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
@@ -429,13 +460,13 @@ impl World {
     }
 
     fn compile_customer(&mut self, id: CustomerId) {
-        let compiled = self.customers.get(&id).and_then(|(name, msp, suspended)| {
+        let compiled = self.customers.get(&id).and_then(|customer| {
             let default_policy = self.default_of(Account::Customer(id))?;
             Some(Arc::new(CompiledCustomer {
-                name: name.clone(),
-                msp: *msp,
+                name: customer.name.clone(),
+                msp: customer.msp,
                 default_policy,
-                suspended: *suspended,
+                suspended: customer.suspended,
                 recategorised: self.recategorised_of(Account::Customer(id)),
             }))
         });
@@ -493,6 +524,15 @@ impl World {
 
     fn recategorised_of(&self, account: Account) -> NameMap<Recategorised> {
         self.recategorised.get(&account).cloned().unwrap_or_else(|| NameMap::new(self.snapshot.key))
+    }
+
+    fn remove_entry(&mut self, entry: &ListEntry) {
+        self.list(entry.list).remove(entry);
+        self.snapshot.entries -= 1;
+        if let Some(expires) = entry.expires {
+            self.dirty.ending |= self.ending.remove(&(expires, entry.id));
+        }
+        self.touch_list(entry.list);
     }
 
     fn remove_recategorisation(&mut self, row: &Recategorisation) {

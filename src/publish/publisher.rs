@@ -3,7 +3,7 @@
 use super::rows::deciding;
 use crate::{
     model::DomainName,
-    policy::{NameKey, Presets, Snapshot, World},
+    policy::{NameKey, Presets, Snapshot, World, Zones},
     store::{Committed, Revision, Store},
 };
 use arc_swap::ArcSwap;
@@ -57,6 +57,7 @@ impl Publisher {
         // Subscribing first means that nothing committed while loading is missed.
         let feed = store.subscribe();
         let mut world = World::new(key, presets);
+        world.set_zones(Zones::new(jiff::tz::db().clone(), jiff::tz::TimeZone::system()));
         world.set_own_hosts(own_hosts);
         let rows = store.all_rows();
         let revision = rows.revision;

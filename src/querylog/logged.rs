@@ -45,6 +45,12 @@ pub struct LoggedQuery<'a> {
     pub rcode: Cow<'a, str>,
     #[serde(borrow)]
     verdict: Cow<'a, str>,
+    /// It would have been blocked, but its policy only tells of it.
+    #[serde(default)]
+    pub spared: bool,
+    /// The detector that pointed at the name.
+    #[serde(default, borrow)]
+    pub detector: Option<Cow<'a, str>>,
     /// Microseconds from arrival to answer; `None` in lines older than this member.
     #[serde(default)]
     pub took_us: Option<u32>,
@@ -60,6 +66,7 @@ impl LoggedQuery<'_> {
     pub fn outcome(&self) -> Outcome {
         match &*self.verdict {
             "blocked" => Outcome::Blocked,
+            _ if self.spared => Outcome::Bypassed,
             "bypassed" => Outcome::Bypassed,
             _ => Outcome::Allowed,
         }

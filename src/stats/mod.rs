@@ -6,8 +6,9 @@
 //! that goes on until the log has grown.
 //!
 //! Read `sums` (what is counted), `days` (what a day is), `cache`, `names` (ids to what people call them),
-//! `history` (lines, searched and sorted), `files` (lines to take away).
+//! `history` (lines, searched and sorted), `asked` (questions with how often), `files` (lines to take away).
 
+mod asked;
 mod cache;
 mod days;
 mod files;
@@ -15,6 +16,7 @@ mod history;
 mod names;
 mod sums;
 
+pub use asked::{AskedFor, AskedSums};
 pub use days::Days;
 pub use files::Spool;
 pub use history::{HistoryPage, HistoryQuery, HistoryRow, OrderBy};
@@ -22,7 +24,7 @@ pub use names::Names;
 pub use sums::{ClientKey, Counts, DaySums, Measure, Tally};
 
 use crate::{
-    model::{Customer, CustomerId, LocationId},
+    model::{Customer, CustomerId, LocationId, PolicyId},
     querylog::{Line, LogReader, ReadError, Span},
     store::Store,
 };
@@ -183,6 +185,18 @@ impl Stats {
     /// A customer's lines of a day.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StatsError> {
         self.read(move |inner, until| Ok(history::search(&inner.reader, &inner.store, &query, until)?)).await
+    }
+
+    /// What was asked under a policy of a customer from a moment to another, each name and type once.
+    pub async fn asked(
+        &self,
+        customer: CustomerId,
+        policy: PolicyId,
+        (from, to): (crate::model::Timestamp, crate::model::Timestamp),
+    ) -> Result<AskedSums, StatsError> {
+        let at = |time: crate::model::Timestamp| Timestamp::from_second(time.0).unwrap_or_default();
+        let span = Span { from: at(from), to: at(to) };
+        self.read(move |inner, until| Ok(asked::read(&inner.reader, customer, policy, span, until)?)).await
     }
 
     /// Waits for a turn and runs `work` where it may block.

@@ -1,7 +1,8 @@
-//! A caller of the API with OAuth 1.0a keys.
+//! A caller of the API: with OAuth 1.0a keys, a token, or nothing.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Response, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Once;
 use weir::auth::{ClientKeys, SignatureMethod, SignedRequest, sign};
 
@@ -10,9 +11,18 @@ pub type Keys = ClientKeys;
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    keys: Keys,
-    method: SignatureMethod,
+    credentials: Credentials,
 }
+
+/// What a caller shows.
+enum Credentials {
+    Keys(Keys, SignatureMethod),
+    Token(String),
+    Nothing,
+}
+
+/// The verifier of every sign-in here (RFC 7636).
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// An answer: status and JSON.
 #[derive(Debug)]
@@ -49,12 +59,74 @@ pub fn http() -> reqwest::Client {
 
 impl Client {
     pub fn new(base: &str, keys: Keys) -> Client {
-        Client { http: http(), base: base.to_owned(), keys, method: SignatureMethod::HmacSha1 }
+        Client::with(base, Credentials::Keys(keys, SignatureMethod::HmacSha1))
+    }
+
+    /// With an access token or an API token.
+    pub fn bearing(base: &str, token: &Value) -> Client {
+        Client::with(base, Credentials::Token(token.as_str().unwrap().to_owned()))
+    }
+
+    /// Without credentials.
+    pub fn nobody(base: &str) -> Client {
+        Client::with(base, Credentials::Nothing)
+    }
+
+    fn with(base: &str, credentials: Credentials) -> Client {
+        Client { http: http(), base: base.to_owned(), credentials }
+    }
+
+    /// Signs in with a password: the answer with the tokens.
+    pub async fn sign_in(base: &str, user: &str, password: &str, otp: Option<&str>) -> Answer {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, VERIFIER.as_bytes());
+        let mut query = format!(
+            "response_type=code&client_id=2&redirect_uri={base}/oauth/callback&state=s&code_challenge={}\
+             &code_challenge_method=S256&code_verifier={VERIFIER}",
+            URL_SAFE_NO_PAD.encode(digest)
+        );
+        if let Some(otp) = otp {
+            query += &format!("&otp={otp}");
+        }
+        let request = http().get(format!("{base}/oauth/authorize?{query}")).basic_auth(user, Some(password));
+        answer(request.send().await.unwrap()).await
+    }
+
+    /// A caller who has signed in.
+    pub async fn signed_in(base: &str, user: &str, password: &str) -> Client {
+        Client::bearing(base, &Client::sign_in(base, user, password, None).await.ok()["access_token"])
+    }
+
+    /// Makes an MSP whose administrator is `name@weir.test` with the password `secret1`: its id, and
+    /// that administrator.
+    pub async fn msp(&self, name: &str) -> (u64, Client) {
+        let email = format!("{name}@weir.test");
+        let msp = id(&self.post("/msps", json!({ "name": name, "email": email, "password": "secret1" })).await.ok());
+        (msp, Client::signed_in(&self.base, &email, "secret1").await)
+    }
+
+    /// Makes a customer whose queries come from a loopback range: its id, and its keys. Its
+    /// administrator is `name@weir.test` with the password `secret1`.
+    pub async fn customer(&self, name: &str, range: &str) -> (u64, Client) {
+        self.customer_of(None, name, range).await
+    }
+
+    /// The same below an MSP. Made by the system: nobody else gives away parts of the local network's range.
+    pub async fn customer_of(&self, msp: Option<u64>, name: &str, range: &str) -> (u64, Client) {
+        let email = format!("{name}@weir.test");
+        let mut body = json!({ "accountname": name, "email": email, "license": "L", "password": "secret1" });
+        if let Some(msp) = msp {
+            body["msp_id"] = json!(msp);
+        }
+        let user = self.post("/users", body).await.ok();
+        let location = json!({ "name": "office", "ip": range });
+        self.post(&format!("/users/{}/locations/staticip", id(&user)), location).await.ok();
+        (id(&user), self.of_user(&user))
     }
 
     /// The same caller, signing with HMAC-SHA256.
     pub fn with_sha256(self) -> Client {
-        Client { method: SignatureMethod::HmacSha256, ..self }
+        let Credentials::Keys(keys, _) = self.credentials else { panic!("has no keys") };
+        Client { credentials: Credentials::Keys(keys, SignatureMethod::HmacSha256), ..self }
     }
 
     /// A caller with the keys that `create_user` answered.
@@ -95,27 +167,51 @@ impl Client {
         self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), Some(body.to_owned())).await
     }
 
-    async fn send(&self, method: Method, path: &str, content_type: Option<&str>, body: Option<String>) -> Answer {
-        answer(self.respond(method, path, content_type, body).await).await
+    /// Posts form fields and one file (RFC 7578).
+    pub async fn upload(&self, path: &str, fields: &[(&str, &str)], file: (&str, &[u8])) -> Answer {
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            body.extend(format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes());
+        }
+        let (name, octets) = file;
+        body.extend(
+            format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\n\r\n").bytes(),
+        );
+        body.extend(octets);
+        body.extend(b"\r\n--x--\r\n");
+        answer(self.respond(Method::POST, path, Some("multipart/form-data; boundary=x"), Some(body)).await).await
     }
 
-    async fn respond(&self, method: Method, path: &str, content_type: Option<&str>, body: Option<String>) -> Response {
+    async fn send(&self, method: Method, path: &str, content_type: Option<&str>, body: Option<String>) -> Answer {
+        answer(self.respond(method, path, content_type, body.map(String::into_bytes)).await).await
+    }
+
+    async fn respond(&self, method: Method, path: &str, content_type: Option<&str>, body: Option<Vec<u8>>) -> Response {
         let url: reqwest::Url = format!("{}{path}", self.base).parse().unwrap();
-        let is_form = content_type == Some("application/x-www-form-urlencoded");
-        let authority = format!("{}:{}", url.host_str().unwrap(), url.port_or_known_default().unwrap());
-        let signed = SignedRequest {
-            method: method.as_str(),
-            scheme: url.scheme(),
-            authority: &authority,
-            path: url.path(),
-            query: url.query(),
-            form: body.as_deref().filter(|_| is_form).map(str::as_bytes),
-            authorization: None,
+        let authorization = match &self.credentials {
+            Credentials::Nothing => None,
+            Credentials::Token(token) => Some(format!("Bearer {token}")),
+            Credentials::Keys(keys, signature) => {
+                let is_form = content_type == Some("application/x-www-form-urlencoded");
+                let authority = format!("{}:{}", url.host_str().unwrap(), url.port_or_known_default().unwrap());
+                let signed = SignedRequest {
+                    method: method.as_str(),
+                    scheme: url.scheme(),
+                    authority: &authority,
+                    path: url.path(),
+                    query: url.query(),
+                    form: body.as_deref().filter(|_| is_form),
+                    authorization: None,
+                };
+                let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+                let nonce = uuid::Uuid::new_v4().simple().to_string();
+                Some(sign(&signed, keys, *signature, now, &nonce).unwrap())
+            }
         };
-        let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-        let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let authorization = sign(&signed, &self.keys, self.method, now, &nonce).unwrap();
-        let mut request = self.http.request(method, url).header(header::AUTHORIZATION, authorization);
+        let mut request = self.http.request(method, url);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         if let (Some(content_type), Some(body)) = (content_type, body) {
             request = request.header(header::CONTENT_TYPE, content_type).body(body);
         }

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use weir::store::{Options, Store};
 
 /// How long a start may take on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -75,6 +76,11 @@ impl Place {
             .env("WEIR_API__LISTEN", "127.0.0.1:0")
             .env("WEIR_RESOLVE__UPSTREAMS", format!("[\"{}\"]", self.upstream.address()));
         program
+    }
+
+    /// The rows, while no daemon has them: for what directories, agents and time bring.
+    pub fn store(&self) -> Store {
+        Store::open(&self.data(), Options::default()).unwrap()
     }
 
     /// Runs the program to its end.

@@ -45,3 +45,27 @@ async fn the_test_tools_say_what_queries_get() {
     assert_eq!(explained["customer"]["name"], "Local network");
     assert!(!explained["steps"].as_array().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn addresses_of_a_location_come_and_go_with_their_queries() {
+    let place = Place::new();
+    let daemon = place.start();
+    let admin = place.administrator(&daemon);
+    let (one, key) = admin.customer("one", "127.1.0.0/16").await;
+    let (_, other) = admin.customer("other", "127.2.0.0/16").await;
+    admin.delete("/users/1").await.ok();
+    let location = id(&key.get("/locations/staticip").await.ok()["data"][0]);
+    let asked = |from: &str| ask(daemon.udp, from, "www.example.com");
+    let addresses = format!("/users/{one}/locations/{location}/addresses");
+    let made = id(&key.post(&addresses, json!({ "ip": "127.7.0.0/16" })).await.ok());
+    assert_eq!((asked("127.7.0.9"), asked("127.8.0.9")), (ALLOWED, Got::Refused));
+    key.post(&format!("{addresses}/{made}"), json!({ "ip": "127.8.0.0/16" })).await.ok();
+    assert_eq!((asked("127.7.0.9"), asked("127.8.0.9")), (Got::Refused, ALLOWED));
+    let foreign = format!("/locationaddresses/{made}");
+    assert_eq!(other.get(&foreign).await.refused(404), other.get("/locationaddresses/99999").await.refused(404));
+    other.delete(&foreign).await.refused(404);
+    key.post(&foreign, json!({ "ip": "127.9.0.1" })).await.ok();
+    assert_eq!((asked("127.8.0.9"), asked("127.9.0.1"), asked("127.9.0.2")), (Got::Refused, ALLOWED, Got::Refused));
+    key.delete(&foreign).await.ok();
+    assert_eq!((asked("127.9.0.1"), asked("127.1.0.9")), (Got::Refused, ALLOWED));
+}

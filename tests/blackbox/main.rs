@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a story ends where something is not as told")]
 
 mod accounts;
+mod admins;
+mod branding;
 mod client;
 mod daemon;
 mod devices;
@@ -14,9 +16,13 @@ mod domains;
 mod filtering;
 mod kill;
 mod locations;
+mod mail;
+mod node;
 mod operation;
+mod people;
 mod policies;
 mod recategorize;
+mod relay;
 mod resolving;
 mod safe_search;
 mod settings;

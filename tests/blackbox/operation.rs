@@ -378,3 +378,11 @@ async fn a_full_disk_stops_writes_and_no_query() {
     let daemon = place.start();
     assert!(blocked(&daemon, "before.example") && blocked(&daemon, "after.example"));
 }
+
+#[test]
+fn whoever_reads_that_it_is_ready_may_stop_it_at_once() {
+    let place = Place::new();
+    for round in 0..2 {
+        assert!(place.start().stop(), "round {round}");
+    }
+}

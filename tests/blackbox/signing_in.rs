@@ -1,14 +1,11 @@
 //! Signing in with a password, told over the wire.
 
 use crate::{
-    client::{answer, http},
+    client::{Client, answer, http},
     daemon::Place,
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use std::fs;
-
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 #[tokio::test]
 async fn tokens_of_a_sign_in_outlive_a_restart_and_end_with_the_session() {
@@ -17,21 +14,8 @@ async fn tokens_of_a_sign_in_outlive_a_restart_and_end_with_the_session() {
     let base = daemon.api.clone();
     let text = fs::read_to_string(place.data().join("initial-credentials.toml")).unwrap();
     let credentials: toml::Table = text.parse().unwrap();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, VERIFIER.as_bytes());
-    let redirect = format!("{base}/oauth/callback");
-    let query = [
-        ("response_type", "code"),
-        ("client_id", "2"),
-        ("redirect_uri", &redirect),
-        ("state", "s"),
-        ("code_challenge", &URL_SAFE_NO_PAD.encode(digest)),
-        ("code_challenge_method", "S256"),
-        ("code_verifier", VERIFIER),
-    ];
-    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let request = http().get(format!("{base}/oauth/authorize?{}", query.join("&")));
-    let request = request.basic_auth(credentials["email"].as_str().unwrap(), credentials["password"].as_str());
-    let pair = answer(request.send().await.unwrap()).await.ok();
+    let (email, password) = (credentials["email"].as_str().unwrap(), credentials["password"].as_str().unwrap());
+    let pair = Client::sign_in(&base, email, password, None).await.ok();
     let users = |base: String, token: Value| async move {
         let request = http().get(format!("{base}/users")).bearer_auth(token.as_str().unwrap());
         answer(request.send().await.unwrap()).await.status

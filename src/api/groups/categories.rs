@@ -198,8 +198,9 @@ struct Settings {
     categories: Option<Vec<Listed>>,
 }
 
+/// A category of a list.
 #[derive(Deserialize, JsonSchema)]
-struct Listed {
+pub(super) struct Listed {
     /// Its number.
     id: CategoryNumber,
     /// True lets the category through, false blocks it.
@@ -208,6 +209,13 @@ struct Listed {
     /// Whether a query for it notifies.
     #[serde(default)]
     notify: Option<Flag>,
+}
+
+/// Applies what a list says of one category.
+pub(super) fn apply_listed(settings: &mut PolicySettings, listed: &Listed, presets: &Presets) -> Result<(), ApiError> {
+    let category = category(listed.id)?;
+    apply(settings, category.id, Setting { allowed: listed.allowed, notify: listed.notify }, presets);
+    Ok(())
 }
 
 const _: () = assert!(matches!(ROOT.as_bytes(), b"[]"), "the alias above is the name of a body that is an array");

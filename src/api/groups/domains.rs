@@ -11,9 +11,9 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Both, Flag, Id, ListedName, Page, PolicyRef, Text, choices},
+        input::{Both, Expiry, Flag, Id, ListedName, Nullable, Page, PolicyRef, Text, choices},
         operation::operations,
-        reply::{Deleted, List, Object, Single},
+        reply::{Deleted, List, Object, Single, time_text},
         scope::{OfAccount, OfCustomer, Own, Scope, View},
     },
     model::*,
@@ -163,6 +163,8 @@ pub(super) struct EntryReply {
     /// Whether queries it decides are logged.
     log_requests: bool,
     comment: String,
+    /// From this moment on it decides nothing; `null` where it stays.
+    expires: Option<String>,
     policyid: Option<u32>,
     policyname: Option<String>,
 }
@@ -184,6 +186,7 @@ pub(super) fn show(entry: &ListEntry, policy: Option<&Policy>) -> EntryReply {
         subdomains: entry.subdomains,
         log_requests: entry.log_requests,
         comment: entry.comment.clone(),
+        expires: entry.expires.map(time_text),
         policyid: policy.map(|policy| policy.id.0),
         policyname: policy.map(|policy| policy.name.clone()),
     }
@@ -279,6 +282,18 @@ struct Create {
     log_requests: Option<Flag>,
     #[serde(default)]
     comment: Text<250>,
+    /// When it ends; absent or null: never.
+    #[serde(default)]
+    expires: Nullable<Expiry>,
+}
+
+/// The moment an entry ends; `stays` where nothing was said.
+fn end_of(expires: Nullable<Expiry>, stays: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    match expires {
+        Nullable::Absent => Ok(stays),
+        Nullable::Null => Ok(None),
+        Nullable::Value(expiry) => expiry.at(now).map(Some).map_err(|problem| ApiError::field("expires", problem)),
+    }
 }
 
 async fn create<S: Scope>(
@@ -297,7 +312,7 @@ async fn create<S: Scope>(
             subdomains: input.subdomains.is_none_or(|flag| flag.0),
             log_requests: input.log_requests.is_none_or(|flag| flag.0),
             comment: input.comment.0.clone(),
-            expires: None,
+            expires: end_of(input.expires, None, call.now)?,
             created: call.now,
         };
         Ok((batch.expect(&policy).create(&entry), ()))
@@ -338,6 +353,9 @@ struct Update {
     log_requests: Option<Flag>,
     #[serde(default)]
     comment: Option<Text<250>>,
+    /// When it ends; null: never.
+    #[serde(default)]
+    expires: Nullable<Expiry>,
 }
 
 async fn update<S: Scope>(
@@ -362,6 +380,7 @@ async fn update<S: Scope>(
         if let Some(comment) = &input.comment {
             new.comment = comment.0.clone();
         }
+        new.expires = end_of(input.expires, new.expires, call.now)?;
         Ok((if new == old.value { batch } else { batch.update(&old, &new) }, ()))
     })
     .await?;

@@ -1,6 +1,6 @@
 //! Adding many entries at once.
 //!
-//! A CSV line is `domain[,subdomains[,log_requests[,comment]]]`; a first line that names these columns
+//! A CSV line is `domain[,subdomains[,log_requests[,comment[,expires]]]]`; a first line that names these columns
 //! in any order is a header. Good lines are added a thousand a batch; queries see them together,
 //! when the last batch is published. A crash in between leaves the batches before it: importing the
 //! same file again completes it.
@@ -14,7 +14,7 @@ use crate::{
         call::Call,
         error::ApiError,
         fields::ROOT,
-        input::{Both, Flag, ListedName, Text, Upload},
+        input::{Both, Expiry, Flag, ListedName, Nullable, Text, Upload},
         reply::{Bare, LineError, List, Single},
         scope::{Own, Scope},
     },
@@ -63,6 +63,9 @@ struct JsonRow {
     log_requests: Option<Flag>,
     #[serde(default)]
     comment: Text<250>,
+    /// When it ends; absent or null: never.
+    #[serde(default)]
+    expires: Nullable<Expiry>,
 }
 
 /// An entry to add.
@@ -73,6 +76,7 @@ struct Line {
     subdomains: bool,
     log_requests: bool,
     comment: String,
+    expires: Option<Timestamp>,
 }
 
 /// Good lines, and what was wrong with the others.
@@ -119,8 +123,8 @@ async fn run<S: Scope>(
 ) -> Result<(Vec<ListEntry>, Vec<LineError>), ApiError> {
     named(&call.view, place.policyid)?;
     let mut lines = match (input.csv, input.rows) {
-        (Some(csv), _) => of_csv(&csv.0)?,
-        (None, Some(rows)) => of_rows(rows)?,
+        (Some(csv), _) => of_csv(&csv.0, call.now)?,
+        (None, Some(rows)) => of_rows(rows, call.now)?,
         (None, None) => return Err(ApiError::field("csv", "is required")),
     };
     let overwrite = input.overwrite.is_some_and(|flag| flag.0);
@@ -147,7 +151,7 @@ async fn run<S: Scope>(
                         subdomains: line.subdomains,
                         log_requests: line.log_requests,
                         comment: line.comment.clone(),
-                        expires: None,
+                        expires: line.expires,
                         created: old.as_ref().map_or(call.now, |row| row.value.created),
                     };
                     match old {
@@ -195,35 +199,41 @@ fn keep_first(lines: Lines) -> Lines {
     kept
 }
 
-fn of_rows(rows: Vec<JsonRow>) -> Result<Lines, ApiError> {
+fn of_rows(rows: Vec<JsonRow>, now: Timestamp) -> Result<Lines, ApiError> {
     if rows.len() > LINES_MAX {
         return Err(ApiError::bad_request(format!("At most {LINES_MAX} entries are imported at once")));
     }
     let mut lines = Lines::default();
     for (index, row) in rows.into_iter().enumerate() {
-        match row.domain.parse::<ListedName>() {
-            Ok(listed) => lines.good.push(Line {
+        let expires = match row.expires {
+            Nullable::Absent | Nullable::Null => Ok(None),
+            Nullable::Value(expiry) => expiry.at(now).map(Some),
+        };
+        match (row.domain.parse::<ListedName>(), expires) {
+            (Ok(listed), Ok(expires)) => lines.good.push(Line {
                 number: index + 1,
                 domain: listed.name,
                 subdomains: row.subdomains.is_none_or(|flag| flag.0),
                 log_requests: row.log_requests.is_none_or(|flag| flag.0),
                 comment: row.comment.0,
+                expires,
             }),
-            Err(error) => lines.bad(index + 1, error),
+            (Err(error), _) => lines.bad(index + 1, error),
+            (_, Err(problem)) => lines.bad(index + 1, format!("expires: {problem}")),
         }
     }
     Ok(keep_first(lines))
 }
 
 /// The columns, in the order they have without a header.
-const COLUMNS: [&str; 4] = ["domain", "subdomains", "log_requests", "comment"];
+const COLUMNS: [&str; 5] = ["domain", "subdomains", "log_requests", "comment", "expires"];
 
-fn of_csv(octets: &[u8]) -> Result<Lines, ApiError> {
+fn of_csv(octets: &[u8], now: Timestamp) -> Result<Lines, ApiError> {
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     let mut reader =
         csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(octets);
     let mut lines = Lines::default();
-    let mut columns: Option<[Option<usize>; 4]> = None;
+    let mut columns: Option<[Option<usize>; COLUMNS.len()]> = None;
     let mut count = 0;
     let mut record = csv::ByteRecord::new();
     let (mut at, mut number) = (0, 1);
@@ -248,14 +258,14 @@ fn of_csv(octets: &[u8]) -> Result<Lines, ApiError> {
                     columns = Some(named);
                     continue;
                 }
-                None => columns.insert([0, 1, 2, 3].map(Some)),
+                None => columns.insert([0, 1, 2, 3, 4].map(Some)),
             },
         };
         let first = record.get(0).unwrap_or_default();
         if first.starts_with('#') || record.iter().all(str::is_empty) {
             continue;
         }
-        match line(number, &record, columns) {
+        match line(number, &record, columns, now) {
             Ok(line) => lines.good.push(line),
             Err(error) => lines.bad(number, error),
         }
@@ -264,12 +274,17 @@ fn of_csv(octets: &[u8]) -> Result<Lines, ApiError> {
 }
 
 /// The places of the columns, where the record names them.
-fn header(record: &csv::StringRecord) -> Option<[Option<usize>; 4]> {
+fn header(record: &csv::StringRecord) -> Option<[Option<usize>; COLUMNS.len()]> {
     let at = |column: &str| record.iter().position(|cell| cell.eq_ignore_ascii_case(column));
     at("domain").map(|_| COLUMNS.map(at))
 }
 
-fn line(number: usize, record: &csv::StringRecord, columns: &[Option<usize>; 4]) -> Result<Line, String> {
+fn line(
+    number: usize,
+    record: &csv::StringRecord,
+    columns: &[Option<usize>; COLUMNS.len()],
+    now: Timestamp,
+) -> Result<Line, String> {
     let cell = |column: usize| columns[column].and_then(|at| record.get(at)).unwrap_or_default();
     let flag = |column: usize| match cell(column) {
         "" => Ok(true),
@@ -284,8 +299,16 @@ fn line(number: usize, record: &csv::StringRecord, columns: &[Option<usize>; 4])
     if comment.chars().count() > 250 {
         return Err("comment: must have at most 250 characters".to_owned());
     }
-    let subdomains = flag(1)?;
-    Ok(Line { number, domain: listed.name, subdomains, log_requests: flag(2)?, comment: comment.to_owned() })
+    let (subdomains, log_requests) = (flag(1)?, flag(2)?);
+    let expires = match cell(4) {
+        "" => None,
+        text => {
+            let deserializer: serde::de::value::StrDeserializer<'_, ValueError> = text.into_deserializer();
+            let read = Expiry::deserialize(deserializer).map_err(|error| error.to_string());
+            Some(read.and_then(|expiry| expiry.at(now)).map_err(|problem| format!("expires: {problem}"))?)
+        }
+    };
+    Ok(Line { number, domain: listed.name, subdomains, log_requests, comment: comment.to_owned(), expires })
 }
 
 #[cfg(test)]
@@ -293,9 +316,11 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<String>, Vec<String>) {
-        let lines = of_csv(text.as_bytes()).expect("reads");
+        let lines = of_csv(text.as_bytes(), Timestamp(1_000)).expect("reads");
         let good = lines.good.iter().map(|line| {
-            format!("{} {} {} {} {}", line.number, line.domain, line.subdomains, line.log_requests, line.comment)
+            let Line { number, domain, subdomains, log_requests, comment, expires } = line;
+            let end = expires.map(|at| format!(" until {}", at.0)).unwrap_or_default();
+            format!("{number} {domain} {subdomains} {log_requests} {comment}{end}")
         });
         (good.collect(), lines.bad.iter().map(|(number, error)| format!("{number} {error}")).collect())
     }
@@ -326,8 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_may_say_when_its_entry_ends() {
+        let (good, bad) =
+            read("domain,expires\na.example,60\nb.example,1970-01-01T01:00:00Z\nc.example,\nd.example,never\n");
+        assert_eq!(
+            good,
+            ["2 a.example true true  until 1060", "3 b.example true true  until 3600", "4 c.example true true "]
+        );
+        assert_eq!(bad, ["5 expires: must be a number of seconds or a moment as 2026-01-31T09:00:00Z"]);
+    }
+
+    #[test]
     fn too_many_lines_are_refused() {
         let text: String = (0..LINES_MAX + 2).map(|number| format!("n{number}.example\n")).collect();
-        assert_eq!(of_csv(text.as_bytes()).map(|_| ()).map_err(|error| error.status().as_u16()), Err(400));
+        assert_eq!(
+            of_csv(text.as_bytes(), Timestamp(0)).map(|_| ()).map_err(|error| error.status().as_u16()),
+            Err(400)
+        );
     }
 }

@@ -106,10 +106,8 @@ struct Checked {
 async fn check(call: Call<Own>, _: Nothing) -> Result<Labelled<Checked>, ApiError> {
     let filtering = &call.services().filtering;
     let one = async |engine: &'static Engine, level: SearchLevel, target: &'static SearchTarget| {
-        let (v4, v6) = tokio::join!(
-            filtering.resolve(&target.name, rtype::A),
-            filtering.resolve(&target.name, rtype::AAAA)
-        );
+        let (v4, v6) =
+            tokio::join!(filtering.resolve(&target.name, rtype::A), filtering.resolve(&target.name, rtype::AAAA));
         let resolves = !v4.addresses.is_empty();
         let addresses: Vec<IpAddr> = v4.addresses.into_iter().chain(v6.addresses).collect();
         let is_current = target.fallback.iter().all(|address| addresses.contains(address));

@@ -51,6 +51,7 @@ mod ssl_certificates;
 mod statistics;
 mod support;
 mod try_out;
+mod what_if;
 
 use super::operation::Operation;
 
@@ -72,6 +73,7 @@ pub fn operations() -> Vec<Operation> {
         customers::operations,
         policies::operations,
         policy_filter::operations,
+        what_if::operations,
         categories::operations,
         known::operations,
         domains::operations,

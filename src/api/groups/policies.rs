@@ -77,7 +77,7 @@ choices! {
         Off = "OFF",
     }
     /// Where a policy's categories come from.
-    enum LevelWord {
+    pub(super) enum LevelWord {
         /// Set one by one.
         C = "C",
         /// Low preset.
@@ -218,7 +218,7 @@ async fn list(call: Call<OfAccount>, Both(which, page): Both<Which, Page>) -> Re
 
 /// The settings that callers give, on create and on update.
 #[derive(Deserialize, JsonSchema)]
-struct Settings {
+pub(super) struct Settings {
     /// Notification address; empty for none.
     #[serde(default)]
     emailnotifications: Option<OptionalEmail>,
@@ -236,7 +236,8 @@ struct Settings {
 }
 
 impl Settings {
-    fn apply(&self, settings: &mut PolicySettings) {
+    /// Sets what was given.
+    pub(super) fn apply(&self, settings: &mut PolicySettings) {
         if let Some(email) = &self.emailnotifications {
             settings.email_notifications = Some(email.0.clone());
         }

@@ -3,9 +3,10 @@
 //!
 //! Each type checks its bounds while it is read, so that the error names the field, and describes
 //! itself to OpenAPI. Read `raw` (a value as it arrives), then the types: `plain`, `words`, `names`,
-//! `ranges`, `upload`, `document`, `period`.
+//! `ranges`, `upload`, `document`, `period`, `expiry`.
 
 mod document;
+mod expiry;
 mod names;
 mod period;
 mod plain;
@@ -17,6 +18,7 @@ mod upload;
 mod words;
 
 pub use document::JsonObject;
+pub use expiry::Expiry;
 pub use names::{ListedName, NameOrUrl};
 pub use period::Period;
 pub use plain::{AccountRef, Flag, Id, Many, Nullable, Number, PolicyRef};

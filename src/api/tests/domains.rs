@@ -43,6 +43,25 @@ async fn an_entry_works_at_once_and_until_it_is_deleted() {
 }
 
 #[tokio::test]
+async fn an_entry_may_end_and_be_made_to_stay() {
+    let house = house().await;
+    let path = format!("/users/{}/policies/default/domains/block", house.one);
+    let made = house.post(As::One, &path, json!({ "domain": "a.example", "expires": 3600 })).await.ok();
+    assert!(made["expires"].as_str().is_some_and(|text| text.len() == 19), "{made}");
+    assert_eq!(house.verdict(CLIENT, "a.example").await, "Blocked");
+    let one = format!("{path}/{}", id(&made));
+    let same = house.post(As::One, &one, json!({ "comment": "why" })).await.ok();
+    assert_eq!(same["expires"], made["expires"], "what is not given stays");
+    assert_eq!(house.post(As::One, &one, json!({ "expires": null })).await.ok()["expires"], json!(null));
+    for (expires, message) in [
+        (json!("2001-01-01T00:00:00Z"), "expires: must be ahead"),
+        (json!("soon"), "expires: must be a number of seconds or a moment as 2026-01-31T09:00:00Z"),
+    ] {
+        assert_eq!(house.post(As::One, &one, json!({ "expires": expires })).await.refused(400), message);
+    }
+}
+
+#[tokio::test]
 async fn lists_decide_from_the_operator_down() {
     let house = house().await;
     house.post(As::System, "/blacklist", json!({ "domain": "a.example" })).await.ok();

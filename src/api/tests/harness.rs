@@ -8,7 +8,10 @@ use crate::{
     identify::{Identified, Supposed},
     mail::{Mail, MailError, Mailer, Relay},
     model::*,
-    policy::{NameKey, NoTrace, Presets, Question, Snapshot, Suffixes, Verdict, categorise, choose, evaluate},
+    policy::{
+        CompiledPolicy, Decision, NameKey, NoTrace, Presets, Question, Snapshot, Suffixes, Verdict, categorise, choose,
+        evaluate,
+    },
     publish::Publisher,
     querylog::{LogReader, QueryEvent, QueryLog},
     resolve::{self, Resolver, Upstream},
@@ -64,6 +67,10 @@ impl Filtering for Deciding {
     fn categories(&self, account: Account, name: &DomainName) -> CategorySet {
         let snapshot = self.snapshot();
         categorise(&snapshot, account, &Suffixes::new(name.as_name(), snapshot.key), &self.categories).set
+    }
+
+    fn decide(&self, snapshot: &Snapshot, policy: &Arc<CompiledPolicy>, question: &Question<'_>) -> Decision {
+        evaluate(snapshot, policy, question, &self.categories, &mut NoTrace)
     }
 
     fn explain<'a>(

@@ -73,3 +73,92 @@ async fn bad_sections_are_named_and_change_nothing() {
     let of_other = format!("/policies/{}/filter", house.get(As::System, "/defaultpolicy").await.ok()["id"]);
     house.get(As::One, &of_other).await.refused(404);
 }
+
+#[tokio::test]
+async fn what_if_tells_what_a_change_would_newly_block_and_allow_and_changes_nothing() {
+    let (house, path) = house().await;
+    let policy = path.trim_end_matches("/filter").to_owned();
+    let block = json!({ "domain": "blocked.test", "subdomains": true });
+    house.post(As::One, &format!("{policy}/domains/block"), block).await.ok();
+    let trial = json!({
+        "names": ["www.blocked.test", "casino.test", "plain.test", "malware.weir.test"],
+        "filter": { "words": [{ "kind": "keyword", "text": "casino", "action": "block" }] },
+        "entries": [{ "domain": "www.blocked.test", "action": "allow" }],
+    });
+    let told = house.post(As::One, &format!("{policy}/what-if"), trial.clone()).await.ok();
+    assert_eq!((told["source"].clone(), told["tried"].clone()), (json!("posted"), json!(4)));
+    let names = |kind: &str| -> Vec<_> {
+        told[kind]["rows"].as_array().expect("rows").iter().map(|row| row["name"].clone()).collect()
+    };
+    assert_eq!(names("newly_blocked"), ["casino.test"]);
+    assert_eq!(told["newly_blocked"]["rows"][0]["after"]["step"], 4);
+    assert_eq!(names("newly_allowed"), ["www.blocked.test"]);
+    assert_eq!(house.verdict(CLIENT, "casino.test").await, "Allowed", "nothing was changed");
+    assert_eq!(house.verdict(CLIENT, "www.blocked.test").await, "Blocked");
+
+    let elsewhere = format!("/policies/{}/what-if", house.get(As::System, "/defaultpolicy").await.ok()["id"]);
+    house.post(As::One, &elsewhere, trial).await.refused(404);
+    let needs = house.post(As::System, &elsewhere, json!({ "level": "H" })).await.refused(400);
+    assert_eq!(needs, "names: is required: queries are logged for customers' policies only");
+}
+
+#[tokio::test]
+async fn schedules_are_read_as_they_are_shown_and_count_from_the_next_query() {
+    let (house, path) = house().await;
+    let always = json!([{ "days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+        "from": "00:00", "to": "24:00" }]);
+    let schedules = json!([
+        { "name": "exam", "enabled": true, "zone": "Europe/Dublin", "spans": always, "effect": "mode", "mode": "allow_only" },
+        { "name": "off", "enabled": false, "zone": null, "spans": always, "effect": "pause" },
+        { "name": "c", "enabled": true, "zone": null, "spans": always, "effect": "categories", "categories": [3],
+          "action": "block" },
+    ]);
+    let shown = house.post(As::One, &path, json!({ "schedules": schedules })).await.ok();
+    assert_eq!((shown["schedules"].clone(), shown["own"].clone()), (schedules, json!(["schedules"])));
+    assert_eq!(house.verdict(CLIENT, "anything.test").await, "Blocked");
+    house.post(As::One, &path, json!({ "pause": 3600 })).await.ok();
+    assert_eq!(house.verdict(CLIENT, "anything.test").await, "Allowed", "a pause ends every rule of the policy");
+    house.post(As::One, &path, json!({ "pause": 0, "schedules": null })).await.ok();
+    assert_eq!(house.verdict(CLIENT, "anything.test").await, "Allowed");
+
+    let hours = json!([{ "days": ["monday"], "from": "08:00", "to": "09:00" }]);
+    for (schedule, expected) in [
+        (json!({ "name": "a", "spans": hours, "effect": "mode" }), "schedules[0].mode: is required"),
+        (
+            json!({ "name": "a", "spans": hours, "effect": "pause", "zone": "Here" }),
+            "schedules[0].zone: must be an IANA time zone such as Europe/London",
+        ),
+        (
+            json!({ "name": "a", "spans": [{ "days": ["monday"], "from": "8", "to": "09:00" }], "effect": "pause" }),
+            "schedules[0].spans[0].from: must be a time of day as HH:MM",
+        ),
+        (
+            json!({ "name": "a", "spans": hours, "effect": "lists", "lists": [9] }),
+            "schedules[0].lists[0]: there is no such list",
+        ),
+        (
+            json!({ "name": "a", "spans": hours, "effect": "categories", "categories": [60], "action": "block" }),
+            "schedules[0].categories: there is no such category",
+        ),
+    ] {
+        assert_eq!(house.post(As::One, &path, json!({ "schedules": [schedule] })).await.refused(400), expected);
+    }
+}
+
+#[tokio::test]
+async fn detectors_are_off_until_a_policy_sets_them() {
+    let (house, path) = house().await;
+    let off = json!({ "newly_seen": "off", "newly_seen_hours": 24, "look_alike": "off", "protected": [],
+        "generated": "off", "tunnelling": "off" });
+    assert_eq!(house.get(As::One, &path).await.ok()["detectors"], off);
+    let body = json!({ "detectors": { "look_alike": "block", "protected": ["examplebank.test", "bücher.example"] } });
+    let shown = house.post(As::One, &path, body).await.ok();
+    assert_eq!(shown["detectors"]["protected"], json!(["examplebank.test", "xn--bcher-kva.example"]));
+    for (detectors, expected) in [
+        (json!({ "newly_seen_hours": 0 }), "detectors.newly_seen_hours: must be 1 to 720"),
+        (json!({ "protected": ["co.uk"] }), "detectors.protected[0]: is nobody's own name"),
+        (json!({ "generated": "maybe" }), "detectors.generated: must be one of: off log warn block"),
+    ] {
+        assert_eq!(house.post(As::One, &path, json!({ "detectors": detectors })).await.refused(400), expected);
+    }
+}

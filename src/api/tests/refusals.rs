@@ -2,14 +2,24 @@
 
 use super::{
     harness::{As, CALLERS, House, id},
+    oauth,
     people::People,
 };
 use crate::{
-    api::{Operation, groups},
-    model::{Account, CustomerId, Policy},
+    api::{Operation, groups, permissions::permission_of},
+    auth::{ClientKeys, SignatureMethod, SignedRequest, sign},
+    model::{Account, Admin, CustomerId, Policy, RoleId},
 };
 use http::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Operations with their methods and paths that are tried; there are never fewer.
+const CALLS_MIN: usize = 283;
+/// Refusals of them.
+const REFUSALS_MIN: usize = 2231;
+/// Refusals of an administrator without permissions.
+const POWERLESS_MIN: usize = 460;
 
 /// Ids of rows of customer `one` and its MSP.
 struct Rows {
@@ -148,20 +158,69 @@ fn calls(operation: &Operation) -> impl Iterator<Item = (Method, &'static str)> 
     operation.paths.iter().flat_map(|path| operation.methods.iter().map(|method| (method.clone(), *path)))
 }
 
+/// Credentials of a customer of the first MSP that worked until they were taken away.
+struct Revoked {
+    /// A token that was revoked, and the access token of a session that was ended.
+    tokens: [String; 2],
+    /// Keys that newer ones took the place of.
+    keys: ClientKeys,
+}
+
+impl Revoked {
+    async fn make(house: &House) -> Revoked {
+        let user = json!({ "accountname": "gone", "email": "gone@weir.test", "license": "x", "password": "secret1" });
+        let user = house.post(As::Msp, "/users", user).await.ok();
+        let text = |name: &str| oauth::text(&user, name);
+        let keys = ClientKeys {
+            consumer_key: text("consumer_key"),
+            consumer_secret: text("consumer_secret"),
+            access_token: text("access_token"),
+            access_token_secret: text("access_token_secret"),
+        };
+        let session = oauth::text(&house.sign_in("gone@weir.test", "secret1", None).await.ok(), "access_token");
+        let body = json!({ "name": "t", "scope": "all" });
+        let token = house.bearing(&session, Method::POST, "/tokens", body).await.ok();
+        let revoked = Revoked { tokens: [oauth::text(&token, "token"), session], keys };
+        assert_eq!(revoked.calls(house, &Method::GET, "/users").await, [200; 3]);
+        let path = format!("/tokens/{}", id(&token));
+        house.bearing(&revoked.tokens[1], Method::DELETE, &path, Value::Null).await.ok();
+        house.bearing(&revoked.tokens[1], Method::POST, "/auth/logout", Value::Null).await.ok();
+        for _ in 0..5 {
+            house.post(As::Msp, "/auth/adminregister", json!({ "id": user["id"] })).await.ok();
+        }
+        revoked
+    }
+
+    /// What each of them is answered.
+    async fn calls(&self, house: &House, method: &Method, path: &str) -> [u16; 3] {
+        let [token, session] = &self.tokens;
+        [
+            house.bearing(token, method.clone(), path, body()).await.status,
+            house.bearing(session, method.clone(), path, body()).await.status,
+            signed_with(house, &self.keys, method, path).await,
+        ]
+    }
+}
+
 #[tokio::test]
 async fn every_operation_refuses_every_wrong_caller() {
     let house = House::new().await;
     let rows = Rows::make(&house).await;
-    let mut refused = 0;
+    let revoked = Revoked::make(&house).await;
+    let (mut called, mut refused) = (0, 0);
     for operation in groups::operations().iter().filter(|operation| !operation.is_public()) {
         for (method, pattern) in calls(operation) {
             let (path, absent) = rows.fill(pattern);
             let place = format!("{} {method} {path}", operation.id);
+            called += 1;
             let answer = house.call(As::Nobody, method.clone(), &path, body()).await;
             assert_eq!(answer.status, 401, "{place} without credentials");
             assert!(answer.headers.contains_key("www-authenticate"));
             let answer = bad_signature(&house, &method, &path).await;
             assert_eq!(answer, 401, "{place} with a bad signature");
+            let answers = revoked.calls(&house, &method, &path).await;
+            assert_eq!(answers, [401; 3], "{place} with a revoked token, of an ended session, with old keys");
+            refused += 5;
             for caller in CALLERS {
                 let role = caller.role().expect("a caller has a role");
                 if caller == As::Suspended {
@@ -172,12 +231,9 @@ async fn every_operation_refuses_every_wrong_caller() {
                     assert_eq!(message, "Your role does not allow this operation", "{place} as {caller:?}");
                 } else if matches!(caller, As::OtherMsp | As::Other)
                     && let Some(absent) = &absent
+                    && names_a_row(pattern)
                 {
-                    // `/policies/default/...` of a foreign customer, and lists of one's own level, name no foreign row.
                     let theirs = house.call(caller, method.clone(), &path, body()).await;
-                    if !names_a_row(pattern) {
-                        continue;
-                    }
                     let nothing = house.call(caller, method.clone(), absent, body()).await;
                     assert_eq!(theirs.status, 404, "{place} as {caller:?}: {}", theirs.json);
                     assert_eq!(theirs.json, nothing.json, "{place}: what is out of reach looks like nothing");
@@ -188,10 +244,97 @@ async fn every_operation_refuses_every_wrong_caller() {
             }
         }
     }
-    assert!(refused > 300, "{refused} refusals");
+    eprintln!("{refused} refusals of {called} calls, none missing");
+    assert!(called >= CALLS_MIN && refused >= REFUSALS_MIN, "{refused} refusals of {called} calls");
     // Nothing of it had an effect.
     let policies = house.store.rows::<Policy>(Account::Customer(CustomerId(house.one))).count();
     assert_eq!(policies, 2);
+}
+
+#[tokio::test]
+async fn an_administrator_without_permissions_may_do_nothing_that_asks_for_one() {
+    let house = House::new().await;
+    let rows = Rows::make(&house).await;
+    let mut refused = 0;
+    for (caller, account) in [(As::One, format!("user_id={}", house.one)), (As::Msp, format!("msp_id={}", house.msp))] {
+        let role = json!({ "name": "nothing", "permissions": [] });
+        let role = id(&house.post(As::System, &format!("/roles?{account}"), role).await.ok());
+        let admin = house.admin_id(caller);
+        house.change::<Admin>(admin, |admin| admin.custom_role = Some(RoleId(role))).await;
+        let role = caller.role().expect("a caller has a role");
+        for operation in groups::operations().iter().filter(|row| !row.is_public() && row.admits(role)) {
+            let Some(permission) = permission_of(operation) else { continue };
+            for (method, pattern) in calls(operation) {
+                let (path, _) = rows.fill(pattern);
+                let message = house.call(caller, method.clone(), &path, body()).await.refused(403);
+                assert!(message.ends_with(&permission.to_string()), "{method} {path} as {caller:?}: {message}");
+                refused += 1;
+            }
+        }
+    }
+    eprintln!("{refused} refusals for lack of a permission, none missing");
+    assert!(refused >= POWERLESS_MIN, "{refused} refusals");
+}
+
+/// Whether a segment of a path looks like what a segment of a pattern stands for.
+fn takes(pattern: &str, segment: &str) -> bool {
+    let number = segment.bytes().all(|octet| octet.is_ascii_digit());
+    match pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        None => pattern == segment,
+        Some("reportid" | "days") => true,
+        Some("uuid") => segment.len() == 36,
+        Some(name) if name.ends_with("id") => number,
+        Some(_) => !number,
+    }
+}
+
+#[tokio::test]
+async fn every_path_refuses_the_methods_it_does_not_have_and_names_those_it_has() {
+    let house = House::new().await;
+    let rows = Rows::make(&house).await;
+    let operations = groups::operations();
+    let split = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let patterns: Vec<(Vec<String>, Method)> = operations
+        .iter()
+        .flat_map(calls)
+        .map(|(method, pattern)| (split(pattern.split('?').next().unwrap_or(pattern)), method))
+        .collect();
+    let paths: BTreeSet<String> = operations
+        .iter()
+        .flat_map(|operation| operation.paths.iter())
+        .map(|pattern| rows.fill(&pattern.replace("{key}", "none").replace("{token}", "none")).0)
+        .collect();
+    let mut refused = 0;
+    for path in &paths {
+        let segments = split(path);
+        let fits = |pattern: &[String]| {
+            pattern.len() == segments.len() && pattern.iter().zip(&segments).all(|(one, other)| takes(one, other))
+        };
+        let mut allowed: BTreeSet<&str> =
+            patterns.iter().filter(|(pattern, _)| fits(pattern)).map(|(_, method)| method.as_str()).collect();
+        assert!(!allowed.is_empty(), "{path}");
+        if allowed.contains("GET") {
+            allowed.insert("HEAD");
+        }
+        allowed.insert("OPTIONS");
+        for method in
+            ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PROPFIND", "get"]
+        {
+            let known = Method::from_bytes(method.as_bytes()).expect("a method");
+            let answer = house.call(As::Nobody, known, path, Value::Null).await;
+            let named = answer.headers.get("allow").map(|value| value.to_str().expect("text").split(", ").collect());
+            // Taken, and not told of: `default` is the id of a policy, too.
+            let unsaid = path.ends_with("/policies/default") && method == "DELETE";
+            if method != "OPTIONS" && (allowed.contains(method) || unsaid) {
+                assert_ne!(answer.status, 405, "{method} {path}");
+                continue;
+            }
+            assert_eq!(named.as_ref(), Some(&allowed), "{method} {path}");
+            assert_eq!(answer.status, if method == "OPTIONS" { 204 } else { 405 }, "{method} {path}");
+            refused += 1;
+        }
+    }
+    eprintln!("{refused} answers that name the methods of {} paths", paths.len());
 }
 
 #[tokio::test]
@@ -234,8 +377,11 @@ fn names_a_row(pattern: &str) -> bool {
 }
 
 async fn bad_signature(house: &House, method: &Method, path: &str) -> u16 {
-    use crate::auth::{SignatureMethod, SignedRequest, sign};
-    let keys = crate::auth::ClientKeys { access_token_secret: "0".repeat(32), ..house.keys.clone() };
+    let keys = ClientKeys { access_token_secret: "0".repeat(32), ..house.keys.clone() };
+    signed_with(house, &keys, method, path).await
+}
+
+async fn signed_with(house: &House, keys: &ClientKeys, method: &Method, path: &str) -> u16 {
     let path = format!("/restapi{path}");
     let signed = SignedRequest {
         method: method.as_str(),
@@ -247,7 +393,8 @@ async fn bad_signature(house: &House, method: &Method, path: &str) -> u16 {
         authorization: None,
     };
     let now = crate::api::system_clock().0;
-    let header = sign(&signed, &keys, SignatureMethod::HmacSha1, now, "n").expect("signs");
+    let nonce = uuid::Uuid::new_v4().to_string();
+    let header = sign(&signed, keys, SignatureMethod::HmacSha1, now, &nonce).expect("signs");
     let request = http::Request::builder().method(method).uri(&path).header("host", "weir.test");
     let request = request.header("authorization", header).body(Default::default()).expect("a request");
     house.send(request).await.status

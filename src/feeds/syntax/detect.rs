@@ -1,6 +1,6 @@
 //! Finding out how a list is written, from its first 200 significant lines.
 
-use super::{ParseError, adblock, csv_header, names, plain::is_comment};
+use super::{ParseError, adblock, csv, names, plain::is_comment};
 use crate::model::ListSyntax;
 
 /// Lines looked at, comments and blank ones not counted.
@@ -21,7 +21,7 @@ pub(super) fn syntax(start: &[u8]) -> Result<ListSyntax, ParseError> {
         let lines = text.split(['\n', '\r']).map(str::trim);
         lines.filter(|line| !line.is_empty() && !is_comment(line)).take(LINES)
     };
-    if significant().next().is_some_and(csv_header) {
+    if significant().next().is_some_and(csv::is_header) {
         return Ok(ListSyntax::Csv);
     }
     let mut votes: Vec<(ListSyntax, usize)> = Vec::new();

@@ -9,7 +9,7 @@ use crate::model::{
     AddressRule, AddressTrigger, DomainName, Effect, HostsMeaning, ListSyntax, NameReach, NameRule, Pattern, Rule,
 };
 use ipnet::IpNet;
-use std::{collections::HashSet, hash::BuildHasher, io::BufRead};
+use std::{collections::HashSet, io::BufRead};
 
 /// Lines at the beginning of a list whose comments may be headers.
 const HEADER_LINES: u64 = 400;

@@ -12,20 +12,33 @@
 //! the names of a list let through is known to its [`ListKind`](crate::model::ListKind), not to its text.
 
 mod adblock;
+mod archive;
+mod csv;
 mod detect;
+mod dnsmasq;
 mod intake;
+mod json;
 mod lines;
+mod master;
 mod modifiers;
 mod names;
 mod plain;
 mod regexes;
 mod report;
 mod rewrite;
+mod rpz;
+#[cfg(test)]
+mod tests;
+mod unbound;
 mod unpack;
+mod yaml;
 
+pub use archive::{ArchiveCategory, categories};
+pub use regexes::REGEX_OCTETS_MAX;
 pub use report::{ImportReport, RuleCounts, Sample};
+pub(in crate::feeds) use rewrite::wire as rdata_wire;
 
-use crate::model::{DomainName, HostsMeaning, ListSyntax, NameReach, Rule};
+use crate::model::{DomainName, HostsMeaning, ListSyntax, NameReach, RecordData, Rule};
 use intake::Intake;
 use std::io::{self, Read};
 
@@ -117,18 +130,45 @@ pub fn parse(
         None => detect::syntax(start)?,
     };
     detect::refuse_other_files(start, syntax)?;
+    let archived = detect::is_tar(start);
     let mut intake = Intake::new(syntax, options, sink);
     match syntax {
         ListSyntax::Hosts | ListSyntax::Domains | ListSyntax::Adblock | ListSyntax::Regex => {
             plain::read(octets, &mut intake)?;
         }
-        _ => return Err(ParseError::NotAList("its syntax is not read yet".to_owned())),
+        ListSyntax::Dnsmasq => dnsmasq::read(octets, &mut intake)?,
+        ListSyntax::Unbound => unbound::read(octets, &mut intake)?,
+        ListSyntax::Rpz => rpz::read(octets, &mut intake)?,
+        ListSyntax::Ut1 if archived => archive::read(octets, &mut intake)?,
+        ListSyntax::Ut1 => plain::read(octets, &mut intake)?,
+        ListSyntax::Csv => csv::read(octets, &mut intake)?,
+        ListSyntax::Json => json::read(octets, &mut intake)?,
+        ListSyntax::Yaml => yaml::read(octets, &mut intake)?,
     }
     intake.finish()
 }
 
-/// Whether a line is the header of a table with a column of names.
-fn csv_header(line: &str) -> bool {
-    let _ = line;
-    false
+/// Gives the rules of a response policy zone whose records are there already, as after a transfer: owners are
+/// absolute, and records of one owner stand together. Fails only where there are more rules than allowed.
+pub fn zone<'r>(
+    name: &DomainName,
+    serial: u32,
+    records: impl Iterator<Item = (&'r DomainName, &'r RecordData)>,
+    options: &ParseOptions,
+    sink: &mut dyn FnMut(Rule),
+) -> Result<ImportReport, ParseError> {
+    let mut intake = Intake::new(ListSyntax::Rpz, options, sink);
+    intake.report.serial = Some(serial);
+    intake.report.zone = Some(name.clone());
+    let mut zone = rpz::Zone::new(Some(name.clone()));
+    for (owner, data) in records {
+        intake.report.lines += 1;
+        intake.report.octets += (owner.as_wire().len() + data.rdata.len()) as u64;
+        let text = owner.to_string();
+        let place = rpz::Place { line: intake.report.lines, text: &text };
+        zone.record(&mut intake, place, owner, data.clone());
+        intake.check_bounds()?;
+    }
+    zone.end(&mut intake);
+    intake.finish()
 }

@@ -113,8 +113,8 @@ fn encoded(rtype: u16, text: &str) -> Option<Vec<u8>> {
     wire(&RData::try_from_str(RecordType::from(rtype), text).ok()?)
 }
 
-/// Record data as on the wire, with no name compressed.
-pub(in crate::feeds) fn wire(rdata: &RData) -> Option<Vec<u8>> {
+/// Record data as on the wire, with no name compressed; `None` where it cannot be written.
+pub fn wire(rdata: &RData) -> Option<Vec<u8>> {
     let mut octets = Vec::new();
     let mut encoder = BinEncoder::new(&mut octets);
     encoder.set_name_encoding(NameEncoding::Uncompressed);

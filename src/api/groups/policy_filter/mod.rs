@@ -4,7 +4,9 @@
 //! A section that is absent from a change stays; `null` gives it back to the policy above. Each section's
 //! form stands in a file of its own.
 
+mod detectors;
 mod engines;
+mod schedules;
 mod services;
 mod words;
 
@@ -22,9 +24,11 @@ use crate::{
     policy::effective_filter,
     store::Row,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use detectors::Detectors;
 use engines::Engine;
+use schedules::ScheduleItem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use services::ServiceEntry;
 use words::Word;
 
@@ -58,6 +62,42 @@ choices! {
     }
 }
 
+impl ModeWord {
+    fn name(self) -> &'static str {
+        match self {
+            ModeWord::Normal => "normal",
+            ModeWord::AllowOnly => "allow_only",
+            ModeWord::Permissive => "permissive",
+        }
+    }
+}
+
+impl Serialize for ModeWord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl From<ModeWord> for FilterMode {
+    fn from(word: ModeWord) -> Self {
+        match word {
+            ModeWord::Normal => FilterMode::Normal,
+            ModeWord::AllowOnly => FilterMode::AllowOnly,
+            ModeWord::Permissive => FilterMode::Permissive,
+        }
+    }
+}
+
+impl From<FilterMode> for ModeWord {
+    fn from(mode: FilterMode) -> Self {
+        match mode {
+            FilterMode::Normal => ModeWord::Normal,
+            FilterMode::AllowOnly => ModeWord::AllowOnly,
+            FilterMode::Permissive => ModeWord::Permissive,
+        }
+    }
+}
+
 /// The document.
 #[derive(Debug, Serialize, JsonSchema)]
 struct FilterReply {
@@ -76,6 +116,10 @@ struct FilterReply {
     lists: Vec<u32>,
     /// Keywords and regular expressions.
     words: Vec<Word>,
+    /// What applies at some hours only.
+    schedules: Vec<ScheduleItem>,
+    /// What is concluded from our own data.
+    detectors: Detectors,
     /// Search engines set one by one; the others follow the policy's `safesearch`.
     engines: Vec<Engine>,
     /// Services and groups that are blocked or let through.
@@ -96,7 +140,7 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 
 /// A change.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Change {
+pub(super) struct Change {
     /// What is done with decisions.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<ModeWord>")]
@@ -117,6 +161,14 @@ struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Vec<Word>>", length(max = 1_000))]
     words: Option<Option<Vec<Word>>>,
+    /// What applies at some hours only, at most 64.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Vec<ScheduleItem>>", length(max = 64))]
+    schedules: Option<Option<Vec<ScheduleItem>>>,
+    /// What is concluded from our own data.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Detectors>")]
+    detectors: Option<Option<Detectors>>,
     /// Search engines set one by one.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Vec<Engine>>", length(max = 64))]
@@ -134,7 +186,7 @@ const LISTS_MAX: usize = 256;
 
 impl Change {
     /// Applies the sections that were given; the error names the section.
-    fn apply(
+    pub(super) fn apply(
         &self,
         settings: &mut FilterSettings,
         policy: &Policy,
@@ -142,11 +194,7 @@ impl Change {
         now: Timestamp,
     ) -> Result<(), ApiError> {
         if let Some(mode) = self.mode {
-            settings.mode = mode.map(|word| match word {
-                ModeWord::Normal => FilterMode::Normal,
-                ModeWord::AllowOnly => FilterMode::AllowOnly,
-                ModeWord::Permissive => FilterMode::Permissive,
-            });
+            settings.mode = mode.map(FilterMode::from);
         }
         if let Some(pause) = self.pause {
             let seconds = pause.unwrap_or(0);
@@ -159,10 +207,16 @@ impl Change {
             settings.close_bypasses = flag.map(|flag| flag.0);
         }
         if let Some(lists) = &self.lists {
-            settings.lists = lists.as_ref().map(|lists| subscribed(lists, policy, view)).transpose()?;
+            settings.lists = lists.as_ref().map(|lists| subscribed("lists", lists, policy, view)).transpose()?;
         }
         if let Some(words) = &self.words {
             settings.words = words.as_ref().map(|words| words::read(words)).transpose()?;
+        }
+        if let Some(items) = &self.schedules {
+            settings.schedules = items.as_ref().map(|items| schedules::read(items, policy, view)).transpose()?;
+        }
+        if let Some(form) = &self.detectors {
+            settings.detectors = form.as_ref().map(detectors::read).transpose()?;
         }
         if let Some(engines) = &self.engines {
             settings.engines = engines.as_ref().map(|engines| engines::read(engines)).transpose()?;
@@ -175,13 +229,13 @@ impl Change {
 }
 
 /// Lists that the policy may subscribe to: those of its account and of the accounts above.
-fn subscribed(ids: &[Id], policy: &Policy, view: &View) -> Result<Vec<ListSourceId>, ApiError> {
+fn subscribed(field: &str, ids: &[Id], policy: &Policy, view: &View) -> Result<Vec<ListSourceId>, ApiError> {
     if ids.len() > LISTS_MAX {
-        return Err(ApiError::field("lists", format!("must have at most {LISTS_MAX} entries")));
+        return Err(ApiError::field(field, format!("must have at most {LISTS_MAX} entries")));
     }
     let mut lists = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
-        let field = format!("lists[{index}]");
+        let field = format!("{field}[{index}]");
         let source = view.subscribable(policy.owner, ListSourceId(id.0));
         let source = source.ok_or_else(|| ApiError::field(&field, "there is no such list"))?;
         if lists.contains(&source) {
@@ -215,6 +269,11 @@ fn row_of(view: &View, policy: PolicyId) -> Option<Row<PolicyFilter>> {
     view.find::<PolicyFilter>(policy.0, "policy").ok()
 }
 
+/// What a policy's filter sets itself.
+pub(super) fn own_settings(view: &View, policy: PolicyId) -> FilterSettings {
+    row_of(view, policy).map(|row| row.value.settings).unwrap_or_default()
+}
+
 fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
     let row = row_of(&call.view, policy.id);
     let own = row.as_ref().map(|row| row.value.settings.clone()).unwrap_or_default();
@@ -225,16 +284,14 @@ fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
     let reply = FilterReply {
         policyid: policy.id.0,
         own: own_sections(&own),
-        mode: match filter.mode.unwrap_or_default() {
-            FilterMode::Normal => "normal",
-            FilterMode::AllowOnly => "allow_only",
-            FilterMode::Permissive => "permissive",
-        },
+        mode: ModeWord::from(filter.mode.unwrap_or_default()).name(),
         paused_until: filter.paused_until.filter(|_| pause_left > 0).map(time_text),
         pause_left,
         close_bypasses: filter.close_bypasses,
         lists: filter.lists.unwrap_or_default().iter().map(|id| id.0).collect(),
         words: filter.words.unwrap_or_default().iter().map(Word::from).collect(),
+        schedules: filter.schedules.unwrap_or_default().iter().map(ScheduleItem::from).collect(),
+        detectors: Detectors::from(&filter.detectors.unwrap_or_default()),
         engines: filter.engines.unwrap_or_default().iter().map(Engine::from).collect(),
         services: filter.services.unwrap_or_default().iter().map(ServiceEntry::from).collect(),
         last_updated: row.as_ref().map(|row| time_text(row.value.updated)),
