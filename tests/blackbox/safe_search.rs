@@ -84,7 +84,8 @@ async fn an_allowed_search_host_is_told_as_a_conflict() {
     let entry = json!({ "domain": "google.com", "subdomains": true });
     admin.post("/users/1/policies/default/domains/allow", entry).await.ok();
     assert_eq!(data(&daemon, "www.google.com", RecordType::A), ["192.0.2.80"]);
-    let told = admin.post("/explain", json!({ "client": "127.0.0.1", "name": "www.google.com", "type": "A" })).await.ok();
+    let told =
+        admin.post("/explain", json!({ "client": "127.0.0.1", "name": "www.google.com", "type": "A" })).await.ok();
     assert!(told.to_string().contains("conflict: Google is to be held to strict"), "{told}");
 }
 

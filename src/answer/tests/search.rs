@@ -41,7 +41,8 @@ async fn a_search_host_leads_to_the_engines_filtered_one_and_nothing_leads_past_
         (
             "m.youtube.com",
             A,
-            "NoError; m.youtube.com. CNAME restrictmoderate.youtube.com.; restrictmoderate.youtube.com. A 192.0.2.9".into(),
+            "NoError; m.youtube.com. CNAME restrictmoderate.youtube.com.; restrictmoderate.youtube.com. A 192.0.2.9"
+                .into(),
         ),
         ("de.search.yahoo.com", A, "NoError; de.search.yahoo.com. A 0.0.0.0".into()),
         ("www.bing.com", A, "NoError; www.bing.com. A 192.0.2.9".into()),
