@@ -170,9 +170,16 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether a list or a word let the name through: then the answer is not looked at again.
+    /// Whether step 4 let the name through for its own sake (a list, a service, a word): then the answer is not
+    /// looked at again.
     pub fn allowed_by_list(&self) -> bool {
-        self.verdict == Verdict::Allow && !self.spared && matches!(self.cause, Cause::List { .. } | Cause::Word(_))
+        let by_name = matches!(self.cause, Cause::List { .. } | Cause::Service(_) | Cause::Word(_));
+        self.verdict == Verdict::Allow && by_name && !self.spared
+    }
+
+    /// Whether a list of the operator decided: of the system or the MSP.
+    pub fn is_operators(&self) -> bool {
+        matches!(self.cause, Cause::List { list: ListId::System | ListId::Msp(_), .. })
     }
 
     /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
@@ -205,7 +212,9 @@ impl Decision {
 ///    registrable domain, or those the nearest account put it into ([`categorise`]). Any blocked
 ///    category blocks. Connectivity checks, time and certificate status pass.
 /// 7. **Unclassified**: no category at all: blocked where the policy says so.
-/// 9. **Resolve**, then look at the answer: [`evaluate_target`] for each CNAME and DNAME target.
+/// 9. **Resolve**, then look at the answer ([`inspect`](super::inspect)): [`evaluate_target`] for each name it leads to
+///    (CNAME, DNAME, HTTPS, SVCB, MX, SRV, PTR and others), every address and hint against blocked networks,
+///    private addresses of public names are removed. The answer for a name that step 4 allowed is not looked at.
 /// 10. **Allow.**
 ///
 /// No step allocates.
@@ -248,7 +257,7 @@ pub fn evaluate(
         }
     }
     let active = policy.filter.active(question.at);
-    let mut decision = judge(snapshot, policy, &active, question, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, question, categories, trace);
     decision.spare(&active);
     if decision.spared {
         let (number, finding) = (decision.step(), "the policy is permissive: it only tells of what it would block");
@@ -257,7 +266,7 @@ pub fn evaluate(
     decision
 }
 
-/// Decides one name of an answer, a CNAME or DNAME target, by steps 4 to 6. Unclassified targets
+/// Decides one name that an answer leads to by steps 4 to 6. Unclassified targets
 /// pass: step 7 is about what was asked for.
 pub fn evaluate_target(
     snapshot: &Snapshot,
@@ -268,7 +277,7 @@ pub fn evaluate_target(
     trace: &mut impl Trace,
 ) -> Option<Decision> {
     let active = policy.filter.active(target.at);
-    let mut decision = judge(snapshot, policy, &active, target, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, target, categories, trace);
     decision.target = Some(index);
     let blocks = decision.verdict == Verdict::Block
         && !matches!(decision.cause, Cause::Unclassified | Cause::NotAllowed | Cause::Hours | Cause::Detected(_));
@@ -284,12 +293,38 @@ impl Decision {
 
     /// Lets a block through where the policy is permissive. The operator's lists stand.
     fn spare(&mut self, active: &Active) {
-        let operators = matches!(self.cause, Cause::List { list: ListId::System | ListId::Msp(_), .. });
-        if active.mode == FilterMode::Permissive && self.verdict == Verdict::Block && !operators {
+        if active.mode == FilterMode::Permissive && self.verdict == Verdict::Block && !self.is_operators() {
             self.verdict = Verdict::Allow;
             self.spared = true;
         }
     }
+}
+
+/// Steps 4 to 10, for a name that passes once more for the name it may be taken for
+/// ([`taken_for`](super::spelling::taken_for)).
+fn judge_spellings(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    active: &Active,
+    question: &Question<'_>,
+    categories: &impl Categories,
+    trace: &mut impl Trace,
+) -> Decision {
+    let decision = judge(snapshot, policy, active, question, categories, trace);
+    if decision.verdict != Verdict::Allow || decision.allowed_by_list() {
+        return decision;
+    }
+    let Some(other) = super::spelling::taken_for(question.suffixes.name()) else { return decision };
+    trace.step(|| Step {
+        number: 4,
+        title: "spelling",
+        finding: format!("the name may be taken for {other}, which is looked at next"),
+        decided: false,
+    });
+    let suffixes = Suffixes::new(other.as_name(), snapshot.key);
+    let question = Question { suffixes: &suffixes, ..*question };
+    let taken = judge(snapshot, policy, active, &question, categories, trace);
+    if taken.verdict == Verdict::Block { taken } else { decision }
 }
 
 /// Steps 4 to 10.

@@ -6,9 +6,10 @@
 //!
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
 //! and `records` (how a name is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special),
-//! `lists` (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`,
-//! `trace`, then `world`.
+//! `lists` (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `spelling`
+//! (names that are taken for others), `evaluate`, `answer` (what an answer leads to), `trace`, then `world`.
 
+mod answer;
 mod categorise;
 mod choose;
 mod effective;
@@ -22,6 +23,7 @@ mod records;
 mod schedule;
 mod slab;
 mod snapshot;
+mod spelling;
 mod suffixes;
 mod trace;
 mod words;
@@ -30,6 +32,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{CompiledAnswers, Inspected, Resolved, inspect};
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};

@@ -4,6 +4,7 @@
 //! A section that is absent from a change stays; `null` gives it back to the policy above. Each section's
 //! form stands in a file of its own.
 
+mod answers;
 mod detectors;
 mod schedules;
 mod words;
@@ -22,6 +23,7 @@ use crate::{
     policy::effective_filter,
     store::Row,
 };
+use answers::Answers;
 use detectors::Detectors;
 use schedules::ScheduleItem;
 use schemars::JsonSchema;
@@ -112,6 +114,8 @@ struct FilterReply {
     lists: Vec<u32>,
     /// Keywords and regular expressions.
     words: Vec<Word>,
+    /// What answers are searched for.
+    answers: Answers,
     /// What applies at some hours only.
     schedules: Vec<ScheduleItem>,
     /// What is concluded from our own data.
@@ -153,6 +157,10 @@ pub(super) struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Vec<Word>>", length(max = 1_000))]
     words: Option<Option<Vec<Word>>>,
+    /// What answers are searched for; the section counts as a whole.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Answers>")]
+    answers: Option<Option<Answers>>,
     /// What applies at some hours only, at most 64.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Vec<ScheduleItem>>", length(max = 64))]
@@ -198,6 +206,9 @@ impl Change {
         }
         if let Some(items) = &self.schedules {
             settings.schedules = items.as_ref().map(|items| schedules::read(items, policy, view)).transpose()?;
+        }
+        if let Some(answers) = &self.answers {
+            settings.answers = answers.as_ref().map(answers::read).transpose()?;
         }
         if let Some(form) = &self.detectors {
             settings.detectors = form.as_ref().map(detectors::read).transpose()?;
@@ -268,6 +279,7 @@ fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
         close_bypasses: filter.close_bypasses,
         lists: filter.lists.unwrap_or_default().iter().map(|id| id.0).collect(),
         words: filter.words.unwrap_or_default().iter().map(Word::from).collect(),
+        answers: Answers::from(&filter.answers.unwrap_or_default()),
         schedules: filter.schedules.unwrap_or_default().iter().map(ScheduleItem::from).collect(),
         detectors: Detectors::from(&filter.detectors.unwrap_or_default()),
         last_updated: row.as_ref().map(|row| time_text(row.value.updated)),
