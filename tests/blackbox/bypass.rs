@@ -15,7 +15,7 @@ use crate::{
 use hickory_proto::{
     op::{Message, ResponseCode},
     rr::{
-        Name, RData, Record, RecordType,
+        RData, Record, RecordType,
         rdata::{
             self, NULL,
             svcb::{EchConfigList, IpHint, SVCB, SvcParamKey, SvcParamValue},
@@ -115,8 +115,7 @@ fn marked(owner: &str, qtype: RecordType) -> Record {
             data(other, &[front, MARK].concat())
         }
     };
-    // A name that has no plain text is filled in by the upstream.
-    Record::from_rdata(Name::from_ascii(owner).unwrap_or_default(), 300, data)
+    Record::from_rdata(n(owner), 300, data)
 }
 
 /// Address records as the first label says: dashes for dots, `z` for colons.
@@ -149,7 +148,10 @@ fn chain(owner: &str, qtype: RecordType, steps: usize, at: usize) -> Vec<Record>
 /// What the upstream says of a name, by its last label but two: `<trick>.<kind>.trick.test`.
 fn records(name: &str, qtype: RecordType) -> Vec<Record> {
     let labels: Vec<&str> = name.trim_end_matches('.').split('.').collect();
-    let [.., trick, kind, "trick", "test"] = labels[..] else { return vec![marked(name, qtype)] };
+    let [.., trick, kind, "trick", "test"] = labels[..] else {
+        // The name may have no plain text: the upstream fills it in.
+        return vec![marked(".", qtype)];
+    };
     let number = |text: &str| text.parse::<usize>().unwrap();
     let blocked = format!("ads.{BLOCKED}.");
     match (kind, qtype) {
