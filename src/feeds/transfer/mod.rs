@@ -11,8 +11,6 @@ mod sequence;
 mod signature;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests;
 
 pub use signature::TransferKey;
 
