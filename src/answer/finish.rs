@@ -116,7 +116,7 @@ impl Plane {
                 let asked = Asked { origin, client, policy, query, decision, started };
                 let suffixes = Suffixes::new(query.name.name(), snapshot.key);
                 let fixed = match decision.verdict {
-                    Verdict::Rewrite(rewrite) => prescribed(policy, &suffixes, rewrite),
+                    Verdict::Rewrite(rewrite) => prescribed(policy, &suffixes, query.qtype, rewrite),
                     _ => None,
                 };
                 let Some(fixed) = fixed else { break };

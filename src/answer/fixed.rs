@@ -11,7 +11,7 @@ use super::{
 use crate::{
     identify::Transport,
     model::{DomainName, FixedAnswer, RecordData},
-    policy::{CompiledPolicy, Rewrite, Suffixes},
+    policy::{CompiledPolicy, Rewrite, SearchEngines, Suffixes},
     resolve::Answer,
     telemetry::QueryVerdict,
     wire::{At, Expanded, Extras, NameBuf, ReplyWriter, Sections, Ttl, ede, rcode, rtype},
@@ -21,6 +21,8 @@ use std::{
     sync::Arc,
 };
 
+/// TTL of the alias that holds a search engine to its filtered results, seconds.
+const SEARCH_TTL_S: u32 = 60;
 /// Aliases followed through records of ours.
 const ALIASES_MAX: usize = 8;
 
@@ -35,7 +37,7 @@ pub(super) struct Fixed<'a> {
     pub ede: Option<(u16, &'a str)>,
     /// What the query counts as.
     pub verdict: QueryVerdict,
-    /// Addresses that are given while the target of an alias has none of the type asked for.
+    /// Addresses that are given while the target of an alias does not resolve, or has no address at all.
     pub fallback: &'a [IpAddr],
 }
 
@@ -63,6 +65,7 @@ pub(super) enum Written {
 pub(super) fn prescribed<'s>(
     policy: &'s CompiledPolicy,
     suffixes: &Suffixes<'_>,
+    qtype: u16,
     rewrite: Rewrite,
 ) -> Option<Fixed<'s>> {
     match rewrite {
@@ -76,7 +79,18 @@ pub(super) fn prescribed<'s>(
                 fallback: &[],
             })
         }
-        Rewrite::Search { .. } => None,
+        Rewrite::Search { engine, level } => {
+            let target = SearchEngines::get().by_number(engine)?.target(level)?;
+            // Hints of an HTTPS record would lead past the alias, and so would anything else beside it.
+            let leads = matches!(qtype, rtype::A | rtype::AAAA | rtype::CNAME | rtype::ANY);
+            Some(Fixed {
+                answer: if leads { &target.answer } else { &FixedAnswer::NoData },
+                ttl_s: SEARCH_TTL_S,
+                ede: Some((ede::FORGED_ANSWER, "")),
+                verdict: QueryVerdict::SafeSearch,
+                fallback: &target.fallback,
+            })
+        }
     }
 }
 
@@ -292,7 +306,9 @@ impl Plane {
 
         let pinned = |address: &&IpAddr| query.qtype == if address.is_ipv4() { rtype::A } else { rtype::AAAA };
         let has_some = answer.addresses().any(|address| pinned(&&address));
-        let mut fallback = fixed.fallback.iter().filter(pinned).filter(|_| !has_some).peekable();
+        // A target without IPv6 addresses is one that resolves; one without IPv4 addresses does not.
+        let missing = !has_some && (answer.rcode != rcode::NOERROR || query.qtype == rtype::A);
+        let mut fallback = fixed.fallback.iter().filter(pinned).filter(|_| missing).peekable();
         let failed = fallback.peek().is_none() && answer.rcode != rcode::NOERROR && answer.rcode != rcode::NXDOMAIN;
         let code = if fallback.peek().is_some() { rcode::NOERROR } else { answer.rcode };
         let mut writer = ReplyWriter::start(buffer, limit, &query.head(), code);

@@ -52,7 +52,12 @@ impl Plane {
         let question =
             Question { suffixes: &suffixes, qtype: resolved.qtype, client: resolved.client, at: resolved.at };
         let found = evaluate_target(scene.snapshot, asked.policy, &question, 0, scene.categories, &mut NoTrace);
-        let heard = |found: &Decision| !found.spared && (asked.policy.filter.answers.inspect || found.is_operators());
+        let heard = |found: &Decision| {
+            !found.spared
+                && (asked.policy.filter.answers.inspect
+                    || found.is_operators()
+                    || matches!(found.verdict, Verdict::Own(_)))
+        };
         if let Some(found) = found.filter(heard) {
             return Err(found);
         }

@@ -5,10 +5,10 @@ use crate::{
     category::Index,
     identify::{Client, Origin},
     model::Name,
-    policy::{CompiledPolicy, Decision, Inspected, NoTrace, Snapshot},
+    policy::{CompiledPolicy, Decision, Inspected, NoTrace, Snapshot, Verdict},
     querylog::{Ended, QueryEvent},
     resolve::Answer,
-    rewrite::{Shape, block_ede, block_shape, block_text},
+    rewrite::{Shape, block_ede, block_shape, block_text, own_shape},
     telemetry::QueryVerdict,
     wire::{At, EDE_TEXT_OCTETS_MAX, Extras, Query, ReplyWriter, Soa, Ttl, rcode, rtype},
 };
@@ -46,8 +46,13 @@ pub(super) fn ede(code: u16, text: &str) -> Extras<'_> {
 }
 
 impl Plane {
-    /// Writes the block answer that the policy asks for (decision order, section 4).
+    /// Writes the block answer that the policy asks for (decision order, section 4), or that of a canary which an
+    /// answer led to.
     pub(super) fn write_block(&self, asked: &Asked<'_>, buffer: &mut [u8], limit: usize) -> usize {
+        if let Verdict::Own(own) = asked.decision.verdict {
+            let shape = own_shape(own, asked.query.qtype);
+            return self.write_shape(asked, shape, &Extras::default(), QueryVerdict::Local, buffer, limit);
+        }
         let shape = block_shape(asked.policy.block_answer, asked.query.qtype, self.0.block_page);
         let mut text = Text::default();
         // A text that does not fit is cut: the writer takes no more than it sends.

@@ -1,7 +1,7 @@
 //! Zones that are answered here because nobody else should see the questions.
 //!
 //! RFC 6303 lists the reverse zones of private, loopback and documentation addresses, RFC 8375
-//! adds `home.arpa`, RFC 6762 `local`. They are empty zones served by hickory-server's catalogue.
+//! adds `home.arpa`, RFC 6762 `local`, ICANN keeps `internal` for private use. They are empty zones served by hickory-server's catalogue.
 
 use crate::{
     identify::{Origin, Transport},
@@ -30,7 +30,7 @@ const TTL_S: u32 = 10_800;
 
 /// Apexes below `in-addr.arpa` (RFC 6303, sections 4.1, 4.2 and 4.6) and of special-use domains;
 /// 16 to 31.172 are added where the list is used.
-const APEXES: [&str; 19] = [
+const APEXES: [&str; 20] = [
     "10.in-addr.arpa",
     "168.192.in-addr.arpa",
     "0.in-addr.arpa",
@@ -50,6 +50,7 @@ const APEXES: [&str; 19] = [
     "8.b.d.0.1.0.0.2.ip6.arpa",
     "home.arpa",
     "local",
+    "internal",
 ];
 
 /// The zones, or none of them.
@@ -104,9 +105,9 @@ impl LocalZones {
 
     /// Whether the name lies in one of the zones.
     pub fn contains(&self, suffixes: &Suffixes<'_>) -> bool {
-        // All apexes lie below `arpa` or are `local`: most names are told apart by their last label.
+        // All apexes lie below `arpa` or are `local` or `internal`: most names are told apart by their last label.
         let Some(last) = (suffixes.label_count() > 0).then(|| suffixes.ancestor(1).as_wire()) else { return false };
-        (last == b"\x04arpa\x00" || last == b"\x05local\x00")
+        matches!(last, b"\x04arpa\x00" | b"\x05local\x00" | b"\x08internal\x00")
             && (1..=suffixes.label_count()).any(|labels| self.apexes.contains(suffixes.ancestor(labels).as_wire()))
     }
 

@@ -30,8 +30,19 @@ pub trait Filtering: Send + Sync {
         qtype: u16,
         resolve: bool,
     ) -> BoxFuture<'a, Explained>;
+    /// An unfiltered look-up of addresses; `qtype` is A or AAAA.
+    fn resolve<'a>(&'a self, name: &'a DomainName, qtype: u16) -> BoxFuture<'a, Resolved>;
     /// An unfiltered look-up as `dig` shows it.
     fn dig<'a>(&'a self, name: &'a DomainName, qtype: u16) -> BoxFuture<'a, String>;
+}
+
+/// What a look-up of addresses found.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Response code.
+    pub rcode: u16,
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// What a query would get.

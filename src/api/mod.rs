@@ -45,7 +45,7 @@ pub use app::app;
 pub use call::Call;
 pub use embed::{EmbedError, EmbedTokens, Endpoints};
 pub use error::ApiError;
-pub use filtering::{Explained, Filtering};
+pub use filtering::{Explained, Filtering, Resolved};
 pub use limit::Rate;
 pub use listener::serve;
 pub use operation::{Operation, Who};

@@ -2,11 +2,12 @@
 
 use crate::{
     answer::Plane,
-    api::{Explained, Filtering},
+    api::{Explained, Filtering, Resolved},
     identify::Supposed,
     model::{Account, CategorySet, CustomerId, DomainName},
     policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, categorise, evaluate},
     publish::Publisher,
+    resolve::Key,
     store::Revision,
 };
 use futures_util::future::BoxFuture;
@@ -56,6 +57,14 @@ impl Filtering for QueryPath {
                 categories: explanation.categories.iter().map(ToString::to_string).collect(),
                 details: serde_json::to_value(&explanation).unwrap_or_default(),
             }
+        })
+    }
+
+    fn resolve<'a>(&'a self, name: &'a DomainName, qtype: u16) -> BoxFuture<'a, Resolved> {
+        Box::pin(async move {
+            let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+            let answer = self.plane.resolver().resolve(key).await;
+            Resolved { rcode: answer.rcode, addresses: answer.addresses().collect() }
         })
     }
 

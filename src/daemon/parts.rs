@@ -8,11 +8,11 @@ use crate::{
     category::Catalogue,
     config::{self, Config},
     listen::{Rate, Settings, TcpSettings},
-    model::Level,
+    model::{DomainName, Level},
     policy::Presets,
     querylog, resolve,
 };
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// Every how many datagrams over the rate limit one gets an empty truncated reply.
 const SLIP: u32 = 4;
@@ -41,6 +41,12 @@ pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, Daem
         stale_max_s: if config.resolve.serve_stale { config.resolve.stale_max_s } else { 0 },
         ..resolve::Options::default()
     })
+}
+
+/// Host names of this installation, which policies do not take away by category.
+pub(super) fn own_hosts(config: &Config) -> Vec<DomainName> {
+    let names = config.api.names.iter().filter(|name| name.parse::<IpAddr>().is_err());
+    names.filter_map(|name| DomainName::from_text(name).ok()).collect()
 }
 
 /// What licence files are checked with.

@@ -143,8 +143,8 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let index_names = index.len();
     let categories = Arc::new(ArcSwap::from_pointee(index));
     let key = NameKey(ahash::RandomState::new().hash_one(0x6e61_6d65));
-    let (publisher, publishing) =
-        Publisher::start(&store, key, parts::presets()).map_err(io_error("starting the publisher"))?;
+    let (publisher, publishing) = Publisher::start(&store, key, parts::presets(), &parts::own_hosts(&config))
+        .map_err(io_error("starting the publisher"))?;
     let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
     if let Some(row) = store.get::<DnsSettings>(Account::System, 1) {
         resolver.set_upstreams(Some(row.value.resolvers.into_iter().map(resolve::Upstream::Plain).collect()))?;
@@ -212,6 +212,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
+    tasks.spawn(jobs::check_safe_search(resolver.clone(), cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
     tasks.spawn(jobs::delete_ended(store.clone(), publisher.clone(), now, cancel.clone()));
     let reports = ReportParts { store: store.clone(), stats, mailer: Arc::new(Smtp::new()), clock: now };

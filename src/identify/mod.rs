@@ -11,4 +11,4 @@ mod prefixes;
 
 pub use client::{Client, Evidence, Identified, Supposed};
 pub use origin::{Origin, Transport};
-pub use prefixes::PrefixTable;
+pub use prefixes::{PrefixTable, unmap};

@@ -93,7 +93,7 @@ impl<V> PrefixTable<V> {
 }
 
 /// The range without host bits, IPv4 where it lies within the mapped block.
-fn unmap(range: IpNet) -> IpNet {
+pub fn unmap(range: IpNet) -> IpNet {
     if let IpNet::V6(v6) = range
         && v6.prefix_len() >= 96
         && let Some(v4) = v6.addr().to_ipv4_mapped()

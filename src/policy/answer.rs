@@ -151,7 +151,7 @@ pub fn inspect(
             Question { suffixes: &suffixes, qtype: resolved.qtype, client: resolved.client, at: resolved.at };
         let index = index.min(u8::MAX as usize) as u8;
         let found = evaluate_target(snapshot, policy, &question, index, categories, &mut NoTrace)
-            .filter(|found| settings.inspect || found.is_operators());
+            .filter(|found| settings.inspect || found.is_operators() || is_own(found));
         trace.step(|| {
             let mut steps = TraceSteps::default();
             evaluate_target(snapshot, policy, &question, index, categories, &mut steps);
@@ -224,6 +224,11 @@ fn step(finding: String, decided: bool) -> Step {
     Step { number: 9, title: "answer", finding, decided }
 }
 
+/// Whether the whole answer becomes one of ours: a target is a canary.
+fn is_own(found: &Decision) -> bool {
+    matches!(found.verdict, Verdict::Own(_))
+}
+
 /// What was found so far.
 struct Findings {
     spared: Option<Decision>,
@@ -238,7 +243,7 @@ impl Findings {
             self.spared.get_or_insert(found);
             return None;
         }
-        if action == AnswerAction::Block {
+        if action == AnswerAction::Block || is_own(&found) {
             return Some(found);
         }
         self.removed.get_or_insert(found);

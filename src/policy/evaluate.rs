@@ -1,7 +1,8 @@
 //! One question, one policy, one answer.
 
 use super::{
-    Active, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise, own,
+    Active, BypassGroup, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise,
+    hold, own,
 };
 use crate::category::Catalogue;
 use crate::identify::Client;
@@ -125,8 +126,13 @@ pub enum Cause {
     NotAllowed,
     /// Step 7: a detector points at the name.
     Detected(Detector),
-    /// Step 8: a search engine is held to its filtered results, by its number in the table of engines.
-    SafeSearch(u8),
+    /// Step 8: a search engine is held to its filtered results; it is blocked where it has none.
+    SafeSearch {
+        /// Its number in the table of engines.
+        engine: u8,
+        /// All categories the name has.
+        all: CategorySet,
+    },
     /// Step 9: an address of the answer.
     Address {
         /// It is private and the name public (rebinding); else it is on a list.
@@ -170,11 +176,12 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether step 4 let the name through for its own sake (a list, a service, a word): then the answer is not
-    /// looked at again.
+    /// Whether a list, a service or a word let the name through, or the name leads to a search engine's filtered host:
+    /// then the answer is not looked at again.
     pub fn allowed_by_list(&self) -> bool {
-        let by_name = matches!(self.cause, Cause::List { .. } | Cause::Service(_) | Cause::Word(_));
-        self.verdict == Verdict::Allow && by_name && !self.spared
+        let searches = matches!(self.verdict, Verdict::Rewrite(Rewrite::Search { .. }));
+        let allows = matches!(self.cause, Cause::List { .. } | Cause::Service(_) | Cause::Word(_));
+        searches || self.verdict == Verdict::Allow && !self.spared && allows
     }
 
     /// Whether a list of the operator decided: of the system or the MSP.
@@ -191,7 +198,7 @@ impl Decision {
             Cause::List { .. } | Cause::Paused | Cause::Service(_) | Cause::Word(_) | Cause::Hours => 4,
             Cause::Category { .. } | Cause::NotAllowed => 6,
             Cause::Unclassified | Cause::Detected(_) => 7,
-            Cause::SafeSearch(_) => 8,
+            Cause::SafeSearch { .. } => 8,
             Cause::Address { .. } => 9,
             Cause::Default { .. } => 10,
         }
@@ -207,11 +214,15 @@ impl Decision {
 ///    list, then the list of the customer's default policy for each action the policy inherits. The
 ///    first list with a match decides. Inside one list the longest matching name wins; an allow and
 ///    a block of the same name: allow wins. `subdomains: false` matches the name alone, `true` the
-///    name and everything below it.
+///    name and everything below it. After them the services that the policy blocks or allows: the longest
+///    matching name wins, of equal ones the allowed service.
 /// 6. **Categories**: the union of the categories of the name and of its parents down to the
 ///    registrable domain, or those the nearest account put it into ([`categorise`]). Any blocked
-///    category blocks. Connectivity checks, time and certificate status pass.
+///    category blocks. Connectivity checks, time and certificate status pass, and this installation's own
+///    hosts. A policy that closes bypasses knows more names as anonymizers.
 /// 7. **Unclassified**: no category at all: blocked where the policy says so.
+/// 8. **Safe search**: a name of a search engine leads to the engine's filtered host, or is blocked where it has
+///    none. What step 4 allowed stays as it is, but in a policy that lets through nothing else.
 /// 9. **Resolve**, then look at the answer ([`inspect`](super::inspect)): [`evaluate_target`] for each name it leads to
 ///    (CNAME, DNAME, HTTPS, SVCB, MX, SRV, PTR and others), every address and hint against blocked networks,
 ///    private addresses of public names are removed. The answer for a name that step 4 allowed is not looked at.
@@ -258,6 +269,9 @@ pub fn evaluate(
     }
     let active = policy.filter.active(question.at);
     let mut decision = judge_spellings(snapshot, policy, &active, question, categories, trace);
+    if !policy.filter.search.is_off() && decision.verdict == Verdict::Allow {
+        hold::hold_search(snapshot, policy, &active, question, categories, &mut decision, trace);
+    }
     decision.spare(&active);
     if decision.spared {
         let (number, finding) = (decision.step(), "the policy is permissive: it only tells of what it would block");
@@ -266,8 +280,8 @@ pub fn evaluate(
     decision
 }
 
-/// Decides one name that an answer leads to by steps 4 to 6. Unclassified targets
-/// pass: step 7 is about what was asked for.
+/// Decides one name that an answer leads to by steps 4 to 6. Unclassified targets pass: step 7 is about what was
+/// asked for. A target that is a canary makes the whole answer one.
 pub fn evaluate_target(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
@@ -277,6 +291,10 @@ pub fn evaluate_target(
     trace: &mut impl Trace,
 ) -> Option<Decision> {
     let active = policy.filter.active(target.at);
+    if policy.filter.close_bypasses && own::is_canary(target.suffixes.name()) {
+        let canary = Decision::new(policy.id, Verdict::Own(OwnName::Canary), Cause::OwnName);
+        return Some(Decision { target: Some(index), ..canary });
+    }
     let mut decision = judge_spellings(snapshot, policy, &active, target, categories, trace);
     decision.target = Some(index);
     let blocks = decision.verdict == Verdict::Block
@@ -357,6 +375,13 @@ fn judge(
         return decision(Verdict::Block, Cause::Hours);
     }
 
+    if let Some(found) = hold::search_services(snapshot, active, question, trace) {
+        let verdict = match found.action {
+            Action::Allow => Verdict::Allow,
+            Action::Block => Verdict::Block,
+        };
+        return decision(verdict, Cause::Service(found.service));
+    }
     if let Some((index, action)) = policy.filter.words.find(suffixes.name()) {
         let word = &policy.filter.words.rules()[index];
         trace.step(|| Step {
@@ -374,16 +399,24 @@ fn judge(
 
     let account = policy.customer.map_or(Account::System, Account::Customer);
     let categorised = categorise(snapshot, account, suffixes, categories);
-    let all = categorised.set;
-    let blocked = all.intersection(active.blocked);
+    let bypass = bypass(snapshot, policy, &categorised, suffixes);
+    let (all, unwanted) = match bypass {
+        Some(_) => (categorised.set.with(own::ANONYMIZER), active.blocked.with(own::ANONYMIZER)),
+        None => (categorised.set, active.blocked),
+    };
+    let blocked = all.intersection(unwanted);
     let allow_only = active.mode == FilterMode::AllowOnly;
     let refuse = !blocked.is_empty() || all.is_empty() && !policy.allow_unclassified || allow_only;
-    let protected = refuse && own::is_protected(suffixes.name());
+    let protected = refuse && is_protected(snapshot, suffixes);
     trace.step(|| Step {
         number: 6,
         title: "categories",
         finding: match (all.is_empty(), blocked.is_empty(), protected) {
             (true, ..) => "the name has no category".into(),
+            (false, false, false) if bypass.is_some() => {
+                let group = bypass.map_or("", |group| group.name.as_str());
+                format!("a known way around the filter ({group}), blocked: {}", names(blocked))
+            }
             (false, true, _) => format!("{}, none of them blocked", told(&categorised, suffixes)),
             (false, false, false) => format!("{}, blocked: {}", told(&categorised, suffixes), names(blocked)),
             (false, false, true) => format!("{}, but the name is protected", told(&categorised, suffixes)),
@@ -415,6 +448,25 @@ fn judge(
         return decision(Verdict::Block, Cause::Unclassified);
     }
     decision(Verdict::Allow, Cause::Default { all })
+}
+
+/// Whether no category, service or missing category may take the name away.
+pub(super) fn is_protected(snapshot: &Snapshot, suffixes: &Suffixes<'_>) -> bool {
+    own::is_protected(suffixes.name()) || snapshot.own_hosts.longest(suffixes).is_some()
+}
+
+/// The known way around the filter that the name is, where the policy closes them and no account has said what
+/// the name is.
+fn bypass(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    categorised: &Categorised,
+    suffixes: &Suffixes<'_>,
+) -> Option<&'static BypassGroup> {
+    if !policy.filter.close_bypasses || categorised.by.is_some() {
+        return None;
+    }
+    snapshot.known.bypass.find(suffixes)
 }
 
 /// Step 4: the first list with a match.

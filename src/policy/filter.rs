@@ -1,6 +1,6 @@
 //! What a policy does beyond lists and categories, with everything inherited filled in.
 
-use super::{CompiledAnswers, EffectiveSettings, Schedules, Words};
+use super::{CompiledAnswers, EffectiveSettings, Schedules, SearchLevels, ServiceSet, Services, Words};
 use crate::model::{CategorySet, DetectorSettings, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule};
 
 /// A policy's filter settings with those of the policies above filled in: `chain` goes from the policy up. A
@@ -41,6 +41,10 @@ pub struct Active {
     /// Schedules whose subscribed lists apply besides the policy's own: bit `n` for the schedule of that number
     /// ([`Schedules::lists`]).
     pub lists: u64,
+    /// Blocked services.
+    pub services_blocked: ServiceSet,
+    /// Allowed services; none is blocked as well.
+    pub services_allowed: ServiceSet,
 }
 
 /// Filter settings compiled for the query path.
@@ -52,6 +56,8 @@ pub struct CompiledFilter {
     paused_until: Timestamp,
     /// What applies at some hours only.
     pub schedules: Schedules,
+    /// How far each search engine is held to its filtered results.
+    pub search: SearchLevels,
     /// Keywords and regular expressions.
     pub words: Words,
     /// Ways around the filter are closed.
@@ -67,6 +73,10 @@ pub struct CompiledFilter {
 impl CompiledFilter {
     /// Compiles the effective filter settings of a policy with these other settings and its schedules.
     pub fn new(filter: &FilterSettings, settings: &EffectiveSettings, schedules: Schedules) -> Self {
+        let (services_blocked, services_allowed) = match filter.services.as_deref() {
+            Some(rules) if !rules.is_empty() => Services::get().rules(rules),
+            _ => (ServiceSet::EMPTY, ServiceSet::EMPTY),
+        };
         CompiledFilter {
             base: Active {
                 mode: filter.mode.unwrap_or_default(),
@@ -75,9 +85,12 @@ impl CompiledFilter {
                 blocked: settings.blocked,
                 own_block_list: true,
                 lists: 0,
+                services_blocked,
+                services_allowed,
             },
             paused_until: filter.paused_until.unwrap_or_default(),
             schedules,
+            search: SearchLevels::new(settings.safe_search, filter.engines.as_deref().unwrap_or_default()),
             // Words are checked before they are stored. Should some not be usable all the same, the others are not lost.
             words: usable(filter.words.as_deref().unwrap_or_default()),
             close_bypasses: filter.close_bypasses.unwrap_or(settings.blocked.contains(super::own::ANONYMIZER)),

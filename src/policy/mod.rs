@@ -5,22 +5,29 @@
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
-//! and `records` (how a name is found), `snapshot`, `choose` (which policy), `own` (names that are ours or special),
-//! `lists` (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `spelling`
-//! (names that are taken for others), `evaluate`, `answer` (what an answer leads to), `trace`, then `world`.
+//! and `records` (how a name is found), `search`, `services`, `bypass` and `known` (names this program knows),
+//! `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that policies
+//! subscribe to), `words` (their keywords and expressions), `categorise`, `spelling` (names that are taken for
+//! others), `evaluate`, `hold` (its steps for services and search engines), `answer` (what an answer leads to),
+//! `trace`, then `world`.
 
 mod answer;
+mod bypass;
 mod categorise;
 mod choose;
 mod effective;
 mod evaluate;
 mod filter;
+mod hold;
+mod known;
 mod lists;
 mod name_map;
 mod names;
 mod own;
 mod records;
 mod schedule;
+mod search;
+mod services;
 mod slab;
 mod snapshot;
 mod spelling;
@@ -33,11 +40,13 @@ mod world;
 mod tests;
 
 pub use answer::{CompiledAnswers, Inspected, Resolved, inspect};
+pub use bypass::{BypassGroup, BypassNames, Bypasses};
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
 pub use filter::{Active, CompiledFilter, effective_filter};
+pub use known::KnownNames;
 pub use lists::{
     CompiledList, Counted, LISTS_MAX, ListBuilder, ListEffect, ListFileError, ListHit, ListProfile, ListSelection,
     ListTable, Who,
@@ -47,6 +56,10 @@ pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
 pub use records::LocalRecords;
 pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};
+pub use search::{ENGINES_MAX, Engine, Held, SearchEngines, SearchLevels, SearchNames, SearchTarget, level_name};
+pub use services::{
+    SERVICES_MAX, Service, ServiceGroup, ServiceMatch, ServiceNames, ServiceSet, Services, apply as apply_services,
+};
 pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,

@@ -14,7 +14,7 @@ pub const ANONYMIZER: CategoryId = match CategoryId::new(11) {
 pub enum OwnName {
     /// NODATA: `resolver.arpa` and below (RFC 9462, section 6.4: never forwarded).
     NoData,
-    /// NXDOMAIN: browsers' and devices' canaries, where the policy blocks filter evasion.
+    /// NXDOMAIN: browsers' and devices' canaries, where the policy closes ways around the filter.
     Canary,
     /// Loopback addresses: `localhost` and below (RFC 6761, section 6.3).
     Loopback,
@@ -40,7 +40,14 @@ const CANARIES: [&[u8]; 5] = [
     b"\x10dns-tunnel-check\x09googlezip\x03net\x00",
 ];
 
-/// The answer of ours for `name` under a policy that blocks `blocked`, if it is one of ours.
+/// iCloud Private Relay's other names, which the canaries lead to: those with a label `mask` or `mask-…` below this.
+const RELAY: &[u8] = b"\x09apple-dns\x03net\x00";
+
+/// The answer of ours for `name`, if it is one of ours; canaries are where the policy closes ways around it.
+///
+/// `test` (RFC 6761, section 6.2) is not among them: it goes where other names go, because test benches resolve it and
+/// the test names of categories lie there. `local`, `home.arpa` and `internal` are zones of
+/// `answer::LocalZones`, so that a policy's records and forwarded zones may have names there.
 pub fn own_name(name: Name<'_>, close_bypasses: bool) -> Option<OwnName> {
     let wire = name.as_wire();
     for (special, own) in SPECIAL {
@@ -48,7 +55,16 @@ pub fn own_name(name: Name<'_>, close_bypasses: bool) -> Option<OwnName> {
             return Some(own);
         }
     }
-    (CANARIES.contains(&wire) && close_bypasses).then_some(OwnName::Canary)
+    (close_bypasses && is_canary(name)).then_some(OwnName::Canary)
+}
+
+/// Whether the name's NXDOMAIN is a signal.
+pub fn is_canary(name: Name<'_>) -> bool {
+    let wire = name.as_wire();
+    CANARIES.contains(&wire)
+        || wire.ends_with(RELAY)
+            && name.is_at_or_below(Name::from_lower_wire(RELAY))
+            && name.labels().any(|label| label == b"mask" || label.starts_with(b"mask-"))
 }
 
 /// Hosts a network needs to notice that it is a network: connectivity checks, time, certificate
@@ -122,6 +138,12 @@ mod tests {
             ("a.localhost", Some(OwnName::Loopback)),
             ("localhost.example", None),
             ("abc.onion", Some(OwnName::NeverExists)),
+            ("onion", Some(OwnName::NeverExists)),
+            ("x.invalid", Some(OwnName::NeverExists)),
+            ("example.test", None),
+            ("printer.local", None),
+            ("nas.home.arpa", None),
+            ("a.internal", None),
             ("in-addr.arpa", None),
         ] {
             assert_eq!(own(name, false), expected, "{name}");
@@ -136,7 +158,15 @@ mod tests {
             assert_eq!(own(name, true), Some(OwnName::Canary), "{name}");
             assert_eq!(own(name, false), None, "{name}");
         }
-        assert_eq!(own("www.icloud.com", true), None);
+        for name in
+            ["mask.apple-dns.net", "mask-h2.apple-dns.net", "canary.mask.apple-dns.net", "mask-t.g.apple-dns.net"]
+        {
+            assert_eq!(own(name, true), Some(OwnName::Canary), "{name}");
+            assert_eq!(own(name, false), None, "{name}");
+        }
+        for name in ["www.icloud.com", "gateway.fe2.apple-dns.net", "apple-dns.net", "mask.apple-dns.net.example"] {
+            assert_eq!(own(name, true), None, "{name}");
+        }
     }
 
     #[test]

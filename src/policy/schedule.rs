@@ -252,6 +252,7 @@ impl Schedules {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ServiceSet;
     use super::*;
     use crate::model::CategoryId;
     use jiff::civil::Weekday;
@@ -269,6 +270,8 @@ mod tests {
         blocked: CategorySet(0b11),
         own_block_list: true,
         lists: 0,
+        services_blocked: ServiceSet::EMPTY,
+        services_allowed: ServiceSet::EMPTY,
     };
 
     fn span(days: u8, from: (u16, u16), to: (u16, u16)) -> WeekSpan {

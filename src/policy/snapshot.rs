@@ -1,6 +1,8 @@
 //! What the query path reads: everything that decides, at one revision of the store.
 
-use super::{CompiledFilter, EffectiveSettings, LocalRecords, NameKey, NameList, NameMap, Recategorised, Slab};
+use super::{
+    CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, Slab,
+};
 use crate::{
     identify::{Client, Evidence, Identified, PrefixTable, Supposed},
     model::{
@@ -159,6 +161,10 @@ pub struct Snapshot {
     pub devices: Slab<CompiledDevice>,
     /// Address ranges of locations.
     pub ranges: Arc<PrefixTable<LocationId>>,
+    /// Names this program knows by itself.
+    pub known: Arc<KnownNames>,
+    /// Hosts of this installation, with all below: no category takes them away.
+    pub own_hosts: NameMap<()>,
     /// Entries of all lists together.
     pub entries: usize,
     /// The entries that end next, soonest first, with the moments: at most 1,000.
@@ -180,6 +186,8 @@ impl Snapshot {
             users: Slab::default(),
             devices: Slab::default(),
             ranges: Arc::default(),
+            known: Arc::new(KnownNames::new(key)),
+            own_hosts: NameMap::new(key),
             entries: 0,
             ending: Arc::default(),
         }

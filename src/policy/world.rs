@@ -6,7 +6,7 @@ use super::{
     effective_filter,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, Device, EntryId, FilterSettings, Group, GroupId, InternalUser,
+    Account, Address, Customer, CustomerId, Device, DomainName, EntryId, FilterSettings, Group, GroupId, InternalUser,
     InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId,
     PolicySettings, Recategorisation, Timestamp,
 };
@@ -161,6 +161,15 @@ impl World {
     pub fn set_zones(&mut self, zones: Zones) {
         self.zones = zones;
         self.dirty.all_policies = true;
+    }
+
+    /// Takes the hosts of this installation: no category, service or missing category blocks them or what lies below.
+    pub fn set_own_hosts(&mut self, hosts: &[DomainName]) {
+        let mut names = NameMap::new(self.snapshot.key);
+        for host in hosts {
+            names.or_insert(host, ());
+        }
+        self.snapshot.own_hosts = names;
     }
 
     /// Takes a new or changed row; `before` is the row it replaces.

@@ -2,6 +2,7 @@
 
 use super::rows::deciding;
 use crate::{
+    model::DomainName,
     policy::{NameKey, Presets, Snapshot, World, Zones},
     store::{Committed, Revision, Store},
 };
@@ -44,13 +45,20 @@ pub struct Publisher {
 impl Publisher {
     /// Compiles the first snapshot from all rows and starts the thread that follows the store.
     ///
-    /// `key` is the secret of the name hashes, `presets` the category sets of the levels.
-    pub fn start(store: &Store, key: NameKey, presets: Presets) -> std::io::Result<(Publisher, JoinHandle<()>)> {
+    /// `key` is the secret of the name hashes, `presets` the category sets of the levels, `own_hosts` names that no
+    /// category takes away.
+    pub fn start(
+        store: &Store,
+        key: NameKey,
+        presets: Presets,
+        own_hosts: &[DomainName],
+    ) -> std::io::Result<(Publisher, JoinHandle<()>)> {
         let started = Instant::now();
         // Subscribing first means that nothing committed while loading is missed.
         let feed = store.subscribe();
         let mut world = World::new(key, presets);
         world.set_zones(Zones::new(jiff::tz::db().clone(), jiff::tz::TimeZone::system()));
+        world.set_own_hosts(own_hosts);
         let rows = store.all_rows();
         let revision = rows.revision;
         for row in rows {

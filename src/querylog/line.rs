@@ -2,8 +2,8 @@
 
 use super::QueryEvent;
 use crate::{
-    model::{CategoryId, CategorySet, EntryId, Name},
-    policy::{Cause, Detector},
+    model::{CategoryId, CategorySet, EntryId, Name, SearchLevel},
+    policy::{Cause, Detector, Rewrite, SearchEngines, Services, Verdict, level_name},
     wire::{TypeName, rcode_name},
 };
 use serde::{Serialize, Serializer};
@@ -44,6 +44,15 @@ struct Line<'a> {
     /// The list entry that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<u32>,
+    /// The service that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
+    /// The search engine that was held to its filtered results, or blocked for want of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'static str>,
+    /// How far it is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'static str>,
     /// It would have been blocked, but the policy only tells of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     spared: bool,
@@ -76,8 +85,12 @@ pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
     let (category, all, entry): (Option<CategoryId>, CategorySet, Option<EntryId>) = match event.decision.cause {
         Cause::List { entry, .. } => (None, CategorySet::EMPTY, Some(entry)),
         Cause::Category { blocked, all } => (blocked.first(), all, None),
-        Cause::Default { all } => (all.first(), all, None),
+        Cause::Default { all } | Cause::SafeSearch { all, .. } => (all.first(), all, None),
         _ => (None, CategorySet::EMPTY, None),
+    };
+    let engine = match event.decision.cause {
+        Cause::SafeSearch { engine, .. } => SearchEngines::get().by_number(engine),
+        _ => None,
     };
     let line = Line {
         time: jiff::Timestamp::from_millisecond(event.time_ms).unwrap_or_default(),
@@ -97,6 +110,15 @@ pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
         category: category.map(CategoryId::number),
         categories: Categories(all),
         entry: entry.map(|id| id.0),
+        service: match event.decision.cause {
+            Cause::Service(service) => Some(Services::get().id_of(service)),
+            _ => None,
+        },
+        engine: engine.map(|engine| engine.id.as_str()),
+        level: engine.map(|_| match event.decision.verdict {
+            Verdict::Rewrite(Rewrite::Search { level, .. }) => level_name(level),
+            _ => level_name(SearchLevel::Strict),
+        }),
         spared: event.decision.spared,
         detector: match event.decision.cause {
             Cause::Detected(detector) => Some(detector.name()),

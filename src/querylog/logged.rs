@@ -72,6 +72,11 @@ impl LoggedQuery<'_> {
         }
     }
 
+    /// Whether a search engine was held to its filtered results.
+    pub fn safe_search(&self) -> bool {
+        self.verdict == "safe_search"
+    }
+
     /// Numbers of all categories that were known of the name.
     pub fn categories(&self) -> impl Iterator<Item = u8> + '_ {
         let one = self.category.filter(|_| self.categories.is_empty());

@@ -3,7 +3,7 @@
 use crate::{
     category::Catalogue,
     model::{BlockAnswer, ListId},
-    policy::{Cause, CompiledPolicy, Decision, OwnName},
+    policy::{Cause, CompiledPolicy, Decision, OwnName, SearchEngines, Services},
 };
 use std::{
     fmt::{self, Write},
@@ -96,14 +96,18 @@ pub fn block_text(out: &mut impl Write, policy: &CompiledPolicy, decision: &Deci
             }
         }
         Cause::Unclassified => write!(out, "{}: unclassified", policy.name)?,
-        Cause::Service(_) => write!(out, "{}: service", policy.name)?,
+        Cause::Service(service) => write!(out, "{}: service {}", policy.name, Services::get().id_of(service))?,
+        Cause::SafeSearch { engine, .. } => {
+            let engine = SearchEngines::get().by_number(engine).map_or("", |engine| engine.name.as_str());
+            write!(out, "{}: safe search, {engine} has none", policy.name)?;
+        }
         Cause::Word(_) => write!(out, "{}: word", policy.name)?,
         Cause::Hours => write!(out, "{}: hours", policy.name)?,
         Cause::NotAllowed => write!(out, "{}: not on an allow list", policy.name)?,
         Cause::Detected(detector) => write!(out, "{}: {}", policy.name, detector.name())?,
         Cause::Address { rebinding: true } => write!(out, "{}: private address", policy.name)?,
         Cause::Address { rebinding: false } => write!(out, "{}: address", policy.name)?,
-        Cause::OwnName | Cause::Record(_) | Cause::Paused | Cause::SafeSearch(_) | Cause::Default { .. } => {}
+        Cause::OwnName | Cause::Record(_) | Cause::Paused | Cause::Default { .. } => {}
     }
     if decision.target.is_some() {
         out.write_str(" (alias)")?;

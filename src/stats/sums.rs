@@ -153,6 +153,8 @@ pub struct DaySums {
     pub total: Counts,
     /// Those for names in a category that security reports count.
     pub threats: Counts,
+    /// Queries for which a search engine was held to its filtered results; they count as allowed.
+    pub safe_search: u64,
     /// By hour of the day.
     pub hours: [Counts; 24],
     /// By category number; a query counts for the category that blocked it, else for the first its name has.
@@ -178,6 +180,7 @@ impl DaySums {
         DaySums {
             total: Counts::default(),
             threats: Counts::default(),
+            safe_search: 0,
             hours: [Counts::default(); 24],
             categories: [Counts::default(); 64],
             names: Tally::new(keys_max),
@@ -194,6 +197,7 @@ impl DaySums {
     pub(super) fn count(&mut self, query: &LoggedQuery<'_>, hour: usize) {
         let outcome = query.outcome();
         self.total.count(outcome);
+        self.safe_search += u64::from(query.safe_search());
         self.hours[hour.min(23)].count(outcome);
         if let Some(counts) = query.category.and_then(|number| self.categories.get_mut(usize::from(number))) {
             counts.count(outcome);
@@ -214,6 +218,7 @@ impl DaySums {
     pub(super) fn add(&mut self, other: &DaySums) {
         self.total.add(other.total);
         self.threats.add(other.threats);
+        self.safe_search += other.safe_search;
         let hours = self.hours.iter_mut().zip(&other.hours);
         let categories = self.categories.iter_mut().zip(&other.categories);
         hours.chain(categories).for_each(|(sum, counts)| sum.add(*counts));

@@ -56,6 +56,7 @@ pub const FIGURES: &[Figure] = &[
     octets("weir_cache_bytes", "Memory of the answers in the cache."),
     counter("weir_upstream_queries_total", "Queries sent, by upstream."),
     counter("weir_upstream_failures_total", "Queries without a usable reply, by upstream."),
+    gauge("weir_safe_search_targets_missing", "Filtered hosts of search engines that did not resolve last night."),
     seconds("weir_upstream_seconds", Kind::Histogram, "Time to an upstream's reply, by upstream."),
     // Changes.
     gauge("weir_store_revision", "Revision of the store."),

@@ -21,18 +21,21 @@ pub enum QueryVerdict {
     Dropped,
     /// No DNS query.
     Malformed,
+    /// Answered with a search engine's filtered host.
+    SafeSearch,
     /// SERVFAIL: no upstream answered, or none validly.
     Failed,
 }
 
 impl QueryVerdict {
-    const ALL: [QueryVerdict; 7] = [
+    const ALL: [QueryVerdict; 8] = [
         QueryVerdict::Allowed,
         QueryVerdict::Blocked,
         QueryVerdict::Local,
         QueryVerdict::Refused,
         QueryVerdict::Dropped,
         QueryVerdict::Malformed,
+        QueryVerdict::SafeSearch,
         QueryVerdict::Failed,
     ];
 
@@ -45,6 +48,7 @@ impl QueryVerdict {
             QueryVerdict::Refused => "refused",
             QueryVerdict::Dropped => "dropped",
             QueryVerdict::Malformed => "malformed",
+            QueryVerdict::SafeSearch => "safe_search",
             QueryVerdict::Failed => "failed",
         }
     }

@@ -25,6 +25,7 @@ mod history;
 mod import;
 mod in_force;
 mod interface;
+mod known;
 mod license;
 mod location_shown;
 mod location_update;
@@ -74,6 +75,7 @@ pub fn operations() -> Vec<Operation> {
         policy_filter::operations,
         what_if::operations,
         categories::operations,
+        known::operations,
         domains::operations,
         locations::operations,
         location_update::operations,

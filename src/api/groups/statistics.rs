@@ -155,6 +155,8 @@ struct Totals {
     /// Queries that were not blocked.
     allowed: u64,
     blocked: u64,
+    /// Queries for which a search engine was held to its filtered results; they count as allowed.
+    safe_search: u64,
     /// Different names asked for.
     unique_domains: u64,
     /// Customers that asked; of one customer: internal users, else devices, else addresses.
@@ -183,6 +185,7 @@ async fn totals<S: Scope>(call: Call<S>, period: Period) -> Result<Single<Totals
         requests: sums.total.requests(),
         allowed: sums.total.allowed,
         blocked: sums.total.blocked,
+        safe_search: sums.safe_search,
         unique_domains: sums.names.distinct(),
         users,
         top_user,

@@ -8,9 +8,10 @@ use super::{
     intake::Intake,
     modifiers::{self, Modifiers},
     names::{self, Word},
+    plain::without_comment,
     regexes,
 };
-use crate::model::{AddressRule, AddressTrigger, DomainName, Effect, FixedAnswer, ListSyntax, NameRule, Pattern, Rule};
+use crate::model::{AddressRule, AddressTrigger, DomainName, Effect, ListSyntax, NameRule, Pattern, Rule};
 use ipnet::{IpNet, Ipv4Net};
 use std::{borrow::Cow, net::Ipv4Addr};
 
@@ -63,6 +64,8 @@ fn regex_end(rule: &str) -> Option<usize> {
 
 /// Takes one line.
 pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
+    // Names have no blanks, so a comment can be told; a client's name may have one, in quotation marks.
+    let line = if line.contains(['\'', '"']) { line } else { without_comment(line) };
     let (exception, rule) = match line.strip_prefix("@@") {
         Some(rule) => (true, rule),
         None => (false, line),
@@ -140,8 +143,11 @@ fn url(pattern: &str, regex: bool) -> Option<bool> {
     inside.contains(['^', '|']).then_some(false)
 }
 
-/// What stands behind `://`, `|https://` and the like: there a name begins.
+/// What stands behind `//`, `://`, `|https://` and the like: there a name begins.
 fn after_scheme(pattern: &str) -> Option<&str> {
+    if let Some(rest) = pattern.strip_prefix("//") {
+        return Some(rest);
+    }
     let (scheme, rest) = pattern.split_once("://")?;
     matches!(scheme.trim_start_matches('|'), "" | "*" | "http" | "https" | "http*" | "ws" | "wss").then_some(rest)
 }
@@ -174,7 +180,7 @@ fn except_answers(intake: &mut Intake<'_>, number: u64, line: &str, pattern: &st
     }
     match shape(pattern, false) {
         Shape::Pattern(Pattern::Suffix(name)) => {
-            intake.cancel_answers(name, modifiers.rewrite.flatten().map(|answer: FixedAnswer| answer));
+            intake.cancel_answers(name, modifiers.rewrite.flatten());
         }
         Shape::Invalid(reason) => intake.report.invalid(number, line, reason),
         _ => intake.report.unsupported("dnsrewrite exception for a pattern"),
@@ -221,6 +227,12 @@ pub(super) fn shape(pattern: &str, narrow: bool) -> Shape {
     if !narrow && (body.len() < PATTERN_MIN || body.bytes().all(|octet| b"|*^.".contains(&octet))) {
         return Shape::Invalid("the rule is too wide".into());
     }
+    // AdGuard's `*.name` has no `^`, but is meant for what is below the name.
+    if let Some(name) = body.strip_prefix("*.").filter(|name| name.contains('.'))
+        && let Word::Name(name) = names::word(name, false)
+    {
+        return Shape::Pattern(Pattern::Below(name));
+    }
     let mut front = Front::Anywhere;
     if let Some(rest) = after_scheme(body) {
         (front, body) = (Front::Name, rest);
@@ -238,17 +250,15 @@ pub(super) fn shape(pattern: &str, narrow: bool) -> Shape {
         body = body.trim_start_matches('*');
         front = Front::Anywhere;
     }
-    if !end && body.len() < trimmed.len() {
-        return Shape::Invalid("nothing can follow the end of a name".into());
-    }
     if !end && front == Front::Anywhere && body.is_empty() && !narrow {
         return Shape::Invalid("the rule is too wide".into());
     }
     if let Some(net) = net(body, front) {
         return net;
     }
-    // A name anchored at both ends.
-    if end && !body.contains('*') {
+    // A name anchored at both ends. `||google.^` is no rule about the top-level domain.
+    let cut = body.ends_with('.') && !body.trim_end_matches('.').contains('.');
+    if end && !cut && !body.contains('*') {
         let (name, reach): (&str, fn(DomainName) -> Pattern) = match (front, body.strip_prefix('.')) {
             (Front::Name, None) => (body, Pattern::Exact),
             (Front::Label, None) => (body, Pattern::Suffix),

@@ -59,7 +59,7 @@ pub fn categories(
             return Err(ParseError::NotAList(format!("it has more than {CATEGORIES_MAX} categories")));
         }
         let category = all.entry(name.to_owned()).or_default();
-        let options = taken.left(options);
+        let options = taken.left(options, category.report.octets);
         let mut give = |rule| sink(name, rule);
         let mut intake = Intake::new(ListSyntax::Ut1, &options, &mut give);
         intake.report = std::mem::take(&mut category.report);
@@ -91,12 +91,13 @@ struct Taken {
 }
 
 impl Taken {
-    fn left(&self, options: &ParseOptions) -> ParseOptions {
+    /// What is left for a file of a category of which so many octets were read before, which count again.
+    fn left(&self, options: &ParseOptions, own: u64) -> ParseOptions {
         ParseOptions {
             // The lines of a category are counted over all its files, so the bound stays that of all.
             lines_max: options.lines_max,
             rules_max: options.rules_max.saturating_sub(self.rules),
-            octets_max: options.octets_max.saturating_sub(self.octets),
+            octets_max: options.octets_max.saturating_sub(self.octets).saturating_add(own),
             ..options.clone()
         }
     }
@@ -141,11 +142,14 @@ fn take(intake: &mut Intake<'_>, file: File, octets: &mut dyn Read) -> Result<()
     Ok(())
 }
 
+/// Takes a file: the name of its category, what it is, and its octets.
+type Take<'t> = dyn FnMut(&str, File, &mut dyn Read) -> Result<(), ParseError> + 't;
+
 /// Hands every file of a category over, and returns the aliases with the categories they stand for.
 fn each(
     octets: unpack::Octets<'_>,
     options: &ParseOptions,
-    take: &mut dyn FnMut(&str, File, &mut dyn Read) -> Result<(), ParseError>,
+    take: &mut Take<'_>,
 ) -> Result<Vec<(String, String)>, ParseError> {
     let mut links: Vec<(PathBuf, PathBuf)> = Vec::new();
     let mut archive = tar::Archive::new(octets.into_read());

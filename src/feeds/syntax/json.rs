@@ -112,11 +112,11 @@ struct Fields {
 impl Fields {
     fn set(&mut self, key: &str, leaf: Leaf) {
         match (key, leaf) {
-            ("value" | "destination" | "domain" | "hostname" | "host" | "id", Leaf::Text(text)) => {
-                // An id is a name in NextDNS' lists, and a number elsewhere.
-                if key != "id" || self.value.is_none() && text.contains('.') {
-                    self.value = Some(text);
-                }
+            // An id is a name in NextDNS' lists, and a number elsewhere.
+            ("value" | "destination" | "domain" | "hostname" | "host" | "id", Leaf::Text(text))
+                if key != "id" || self.value.is_none() && text.contains('.') =>
+            {
+                self.value = Some(text);
             }
             ("type" | "ioc_type", Leaf::Text(text)) => self.kind = Some(text.to_ascii_lowercase()),
             ("active" | "enabled" | "to_ids", Leaf::Bool(active)) => self.active = Some(active),

@@ -68,7 +68,7 @@ pub(super) fn is_comment(text: &str) -> bool {
 }
 
 /// What stands before a `#` that begins a word.
-fn without_comment(text: &str) -> &str {
+pub(super) fn without_comment(text: &str) -> &str {
     let mut from = 0;
     while let Some(at) = text[from..].find('#').map(|at| from + at) {
         if at == 0 || text.as_bytes()[at - 1].is_ascii_whitespace() {

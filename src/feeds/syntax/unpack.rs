@@ -58,6 +58,9 @@ pub(super) struct Octets<'a> {
     rest: Box<dyn Read + 'a>,
 }
 
+/// All octets of a list.
+pub(super) type All<'a> = BufReader<Chain<Cursor<Vec<u8>>, Box<dyn Read + 'a>>>;
+
 impl<'a> Octets<'a> {
     /// The beginning, up to 256 KiB, which stays to be read.
     pub(super) fn start(&mut self) -> io::Result<&[u8]> {
@@ -68,7 +71,7 @@ impl<'a> Octets<'a> {
     }
 
     /// All of it.
-    pub(super) fn into_read(self) -> BufReader<Chain<Cursor<Vec<u8>>, Box<dyn Read + 'a>>> {
+    pub(super) fn into_read(self) -> All<'a> {
         BufReader::with_capacity(BUFFER_OCTETS, Cursor::new(self.start).chain(self.rest))
     }
 }

@@ -9,6 +9,7 @@ use super::{
     wildcard::{self, Plain},
 };
 use crate::{
+    identify::unmap,
     model::{AddressRule, Conditions, DomainName, Effect, FixedAnswer, NameRule, Pattern, Rule},
     policy::NameKey,
 };
@@ -25,6 +26,8 @@ const ALWAYS_MAX: usize = 64;
 const SHARED_MAX: u32 = 1_024;
 /// Addresses of a list.
 const ADDRESSES_MAX: u64 = 2_097_152;
+/// Records of an answer that several rules give together.
+const RECORDS_MAX: usize = 64;
 /// Rules named in [`Counted::refused`].
 const REFUSED_MAX: usize = 5;
 
@@ -98,20 +101,24 @@ impl ListBuilder {
 
     /// The list and what became of its rules.
     pub fn finish(mut self) -> (CompiledList, Counted) {
-        self.names.sort_unstable();
-        let rules = self.names.len();
+        let mut names = std::mem::take(&mut self.names);
+        names.sort_unstable();
+        let rules = names.len();
         let mut says = Interner::default();
         let mut fingerprints = Vec::new();
         let mut numbers = Vec::new();
         let mut said = Vec::new();
         let mut kept = 0;
-        for run in self.names.chunk_by(|a, b| a.0 == b.0) {
-            self.consequences.unite(run.iter().map(|(_, number)| *number), &mut said);
+        for run in names.chunk_by(|a, b| a.0 == b.0) {
+            said.clear();
+            said.extend(run.iter().map(|(_, number)| *number));
+            said.dedup();
             kept += said.len();
+            self.unite_records(&mut said);
             fingerprints.push(run[0].0);
             numbers.push(says.number(&said));
         }
-        drop(self.names);
+        drop(names);
         fingerprints.shrink_to_fit();
         let says = says.into_runs();
         self.counted.names = fingerprints.len() as u64;
@@ -179,6 +186,51 @@ impl ListBuilder {
         self.consequences.put(Consequence { act, important, conditions, reach }).0
     }
 
+    /// Makes one answer of the records that rules at one name give under the same conditions: `$dnsrewrite` and the records
+    /// of a zone come one a line. An alias goes before records.
+    fn unite_records(&mut self, said: &mut Vec<u32>) {
+        let mut at = 0;
+        while said.len() > 1 && at < said.len() {
+            let first = self.consequences.values()[said[at] as usize];
+            at += 1;
+            let Some(FixedAnswer::Records(records)) = self.answer(first.act) else { continue };
+            let mut records = records.clone();
+            let (mut others, mut alias) = (Vec::new(), false);
+            for (index, &number) in said.iter().enumerate().filter(|(index, _)| index + 1 != at) {
+                let other = self.consequences.values()[number as usize];
+                if (Consequence { act: first.act, ..other }) != first {
+                    continue;
+                }
+                match self.answer(other.act) {
+                    Some(FixedAnswer::Records(more)) => {
+                        others.push(index);
+                        records.extend_from_slice(more);
+                    }
+                    Some(FixedAnswer::Alias(_) | FixedAnswer::AliasBelow(_)) => alias = true,
+                    _ => {}
+                }
+            }
+            if alias {
+                at -= 1;
+                said.remove(at);
+            } else if !others.is_empty() {
+                records.truncate(RECORDS_MAX);
+                let act = Act::Answer(self.answers.put(FixedAnswer::Records(records)).0);
+                said[at - 1] = self.consequences.put(Consequence { act, ..first }).0;
+                for index in others.into_iter().rev() {
+                    said.remove(index);
+                }
+            }
+        }
+    }
+
+    fn answer(&self, act: Act) -> Option<&FixedAnswer> {
+        match act {
+            Act::Answer(number) => self.answers.values().get(number as usize),
+            Act::Block | Act::Allow => None,
+        }
+    }
+
     /// A rule that stands at no name.
     fn loose(&mut self, rule: NameRule, servers: bool) {
         let inverts = rule.conditions.as_deref().is_some_and(|conditions| conditions.invert);
@@ -223,7 +275,7 @@ impl ListBuilder {
             return;
         }
         let act = self.act(rule.effect);
-        match self.nets.put(NetRule { trigger: rule.trigger, net: rule.net.trunc(), act }).1 {
+        match self.nets.put(NetRule { trigger: rule.trigger, net: unmap(rule.net), act }).1 {
             true => self.counted.addresses += 1,
             false => self.counted.duplicates += 1,
         }
@@ -238,30 +290,5 @@ impl ListBuilder {
                 Loose::Exact(name) | Loose::Suffix(name) | Loose::Below(name) => name.to_string(),
             });
         }
-    }
-}
-
-impl Numbered<Consequence> {
-    /// Leaves in `said` what these consequences of one name come to: those that differ in reach alone are one.
-    fn unite(&mut self, numbers: impl Iterator<Item = u32>, said: &mut Vec<u32>) {
-        said.clear();
-        for number in numbers {
-            if said.contains(&number) {
-                continue;
-            }
-            let new = self.values()[number as usize];
-            let same = said.iter_mut().find(|kept| {
-                let kept = self.values()[**kept as usize];
-                Consequence { reach: 0, ..kept } == Consequence { reach: 0, ..new }
-            });
-            match same {
-                Some(kept) => {
-                    let reach = self.values()[*kept as usize].reach | new.reach;
-                    *kept = self.put(Consequence { reach, ..new }).0;
-                }
-                None => said.push(number),
-            }
-        }
-        said.sort_unstable();
     }
 }

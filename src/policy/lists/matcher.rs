@@ -9,8 +9,8 @@ use regex_syntax::hir::Hir;
 const REGEX_CHARACTERS_MAX: usize = 1_000;
 /// Octets a compiled regular expression may take.
 const REGEX_OCTETS_MAX: usize = 256 << 10;
-/// Octets a thread may keep for matching one.
-const SCRATCH_OCTETS_MAX: usize = 128 << 10;
+/// Octets of states a thread may keep for matching one; more, and they are made anew or done without.
+const SCRATCH_OCTETS_MAX: usize = 32 << 10;
 /// Nested groups of one.
 const NESTED_MAX: u32 = 50;
 /// Octets of the literal of a wildcard pattern below which it is tried against every name.

@@ -31,6 +31,9 @@ mod table;
 mod union;
 mod wildcard;
 
+#[cfg(test)]
+mod tests;
+
 pub use builder::{Counted, ListBuilder};
 pub use compiled::CompiledList;
 pub use conditions::Who;

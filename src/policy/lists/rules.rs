@@ -67,7 +67,7 @@ pub(super) struct LooseRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct NetRule {
     pub trigger: AddressTrigger,
-    /// Without host bits.
+    /// Without host bits, IPv4 where it is mapped.
     pub net: IpNet,
     pub act: Act,
 }

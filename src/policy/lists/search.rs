@@ -3,15 +3,15 @@
 //! All rules of the policy's lists that match are compared, zones (RPZ) first among themselves:
 //!
 //! 1. Of the policy's zones, the first in its order that has a match counts, with one rule: about the client's address
-//!    before the name, a longer name or range before a shorter one, the name itself before a wildcard. The other zones
-//!    say nothing.
+//!    before the name, a longer name or range before a shorter one, the name itself before a wildcard, letting through
+//!    before anything else. The other zones say nothing.
 //! 2. Important lets through (allow lists, exceptions, zones that pass).
 //! 3. Important blocks or answers.
 //! 4. Lets through.
 //! 5. Blocks or answers.
 //!
 //! Within 2 to 5 a more specific rule comes first: a longer name, the name itself before those with what is below it, a
-//! pattern last; then an answer before a block, a rule with conditions before one without, the lower id of the list.
+//! pattern last; then an answer before a block, a rule with conditions before one without, the lower id of the list, the rule the list has first.
 //! An exception cancels what blocks, not what allows: where an allow list has the name too, the hit is the allow list's.
 
 use super::{
@@ -185,10 +185,16 @@ impl ListTable {
         let list = &self.slots[usize::from(slot)];
         let effect = list.effect(consequence.act);
         let rank = u32::from(consequence.important) << 31
-            | specific << 16
+            | specific << 17
+            | u32::from(matches!(effect, ListEffect::Allow | ListEffect::Except)) << 16
             | u32::from(effect == ListEffect::Answer) << 15
             | u32::from(consequence.conditions.is_some()) << 14
             | (0xfff - u32::from(slot));
+        let number = match what {
+            What::Name { consequence, .. } => consequence,
+            What::Loose(rule) | What::Net(rule) => rule,
+        };
+        let rank = u64::from(rank) << 32 | u64::from(u32::MAX - number);
         let zone = list.profile.zone.then(|| u32::MAX - chosen.zone_position(slot) as u32);
         Candidate { zone, rank, hit: ListHit { slot, what, effect, important: consequence.important } }
     }
@@ -197,7 +203,7 @@ impl ListTable {
 struct Candidate {
     /// Higher for the zones that come first; `None`: the list is no zone.
     zone: Option<u32>,
-    rank: u32,
+    rank: u64,
     hit: ListHit,
 }
 
@@ -205,9 +211,9 @@ struct Candidate {
 #[derive(Default)]
 struct Best {
     zone: Option<Candidate>,
-    block: Option<(u32, ListHit)>,
-    allow: Option<(u32, ListHit)>,
-    except: Option<(u32, ListHit)>,
+    block: Option<(u64, ListHit)>,
+    allow: Option<(u64, ListHit)>,
+    except: Option<(u64, ListHit)>,
 }
 
 impl Best {
@@ -222,7 +228,7 @@ impl Best {
         }
     }
 
-    fn take(&mut self, rank: u32, hit: ListHit) {
+    fn take(&mut self, rank: u64, hit: ListHit) {
         let best = match hit.effect {
             ListEffect::Block | ListEffect::Answer => &mut self.block,
             ListEffect::Allow => &mut self.allow,

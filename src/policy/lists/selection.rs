@@ -1,7 +1,7 @@
 //! Which lists count for a policy.
 
-use super::table::{ListTable, Slot};
-use crate::model::{AddressTrigger, ListSourceId, ZoneOverride};
+use super::table::ListTable;
+use crate::model::{ListSourceId, ZoneOverride};
 use std::{fmt, sync::Arc};
 
 /// The lists of a policy: a set of bits and the order of its zones. Cheap to clone; policies with the same lists can
@@ -35,6 +35,20 @@ pub(super) struct Has {
     pub client_nets: bool,
     pub answer_nets: bool,
     pub server_nets: bool,
+}
+
+impl Has {
+    fn or(self, other: Has) -> Has {
+        Has {
+            names: self.names | other.names,
+            loose: self.loose | other.loose,
+            servers: self.servers | other.servers,
+            asks_who: self.asks_who | other.asks_who,
+            client_nets: self.client_nets | other.client_nets,
+            answer_nets: self.answer_nets | other.answer_nets,
+            server_nets: self.server_nets | other.server_nets,
+        }
+    }
 }
 
 impl ListSelection {
@@ -127,23 +141,13 @@ impl ListTable {
         for slot in slots {
             bits[usize::from(*slot) / 64] |= 1 << (slot % 64);
         }
-        let any = |test: &dyn Fn(&Slot) -> bool| slots.iter().any(|slot| test(of(slot)));
-        let nets = |trigger| any(&|slot: &Slot| slot.rules.written.nets.iter().any(|rule| rule.trigger == trigger));
         Chosen {
             table: self.token().clone(),
             ids: ids.into(),
             bits: bits.into(),
             zones: slots.iter().copied().filter(|slot| of(slot).profile.zone).collect(),
             always: slots.iter().copied().filter(|slot| !self.patterns().always(*slot).is_empty()).collect(),
-            has: Has {
-                names: any(&|slot| slot.rules.written.depths != 0),
-                loose: any(&|slot| !slot.rules.written.loose.is_empty()),
-                servers: any(&|slot| slot.has_servers()),
-                asks_who: any(&|slot| slot.asks_who),
-                client_nets: nets(AddressTrigger::Client),
-                answer_nets: nets(AddressTrigger::Answer),
-                server_nets: nets(AddressTrigger::NameServer),
-            },
+            has: slots.iter().fold(Has::default(), |has, slot| has.or(of(slot).has)),
             noted: ListSelection(noted),
         }
     }

@@ -5,6 +5,7 @@ use super::{
     patterns::Patterns,
     rules::{Act, ListRules},
     runs::Runs,
+    selection::Has,
     union::Union,
 };
 use crate::{
@@ -94,21 +95,29 @@ pub(super) struct Slot {
     pub id: ListSourceId,
     pub profile: ListProfile,
     pub rules: Arc<ListRules>,
-    pub asks_who: bool,
+    /// What the list has; kept, because every policy that takes the list asks.
+    pub has: Has,
     hits: Arc<AtomicU64>,
 }
 
 impl Slot {
     pub(super) fn new(id: ListSourceId, profile: ListProfile, rules: Arc<ListRules>) -> Self {
-        Slot { id, profile, asks_who: rules.asks_who(), rules, hits: Arc::default() }
+        let written = &rules.written;
+        let nets = |trigger| written.nets.iter().any(|rule| rule.trigger == trigger);
+        let has = Has {
+            names: written.depths != 0,
+            loose: !written.loose.is_empty(),
+            servers: written.servers || written.loose.iter().any(|rule| rule.servers),
+            asks_who: rules.asks_who(),
+            client_nets: nets(AddressTrigger::Client),
+            answer_nets: nets(AddressTrigger::Answer),
+            server_nets: nets(AddressTrigger::NameServer),
+        };
+        Slot { id, profile, rules, has, hits: Arc::default() }
     }
 
     pub(super) fn zone_override(&self) -> Option<ZoneOverride> {
         self.profile.zone_override.filter(|_| self.profile.zone)
-    }
-
-    pub(super) fn has_servers(&self) -> bool {
-        self.rules.written.servers || self.rules.written.loose.iter().any(|rule| rule.servers)
     }
 
     /// What a rule of this list that says `act` does.

@@ -6,7 +6,9 @@
 
 mod answers;
 mod detectors;
+mod engines;
 mod schedules;
+mod services;
 mod words;
 
 use super::policies::{At, named};
@@ -25,9 +27,11 @@ use crate::{
 };
 use answers::Answers;
 use detectors::Detectors;
+use engines::Engine;
 use schedules::ScheduleItem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use services::ServiceEntry;
 use words::Word;
 
 operations! {
@@ -120,6 +124,10 @@ struct FilterReply {
     schedules: Vec<ScheduleItem>,
     /// What is concluded from our own data.
     detectors: Detectors,
+    /// Search engines set one by one; the others follow the policy's `safesearch`.
+    engines: Vec<Engine>,
+    /// Services and groups that are blocked or let through.
+    services: Vec<ServiceEntry>,
     last_updated: Option<String>,
 }
 
@@ -169,6 +177,14 @@ pub(super) struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Detectors>")]
     detectors: Option<Option<Detectors>>,
+    /// Search engines set one by one.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Vec<Engine>>", length(max = 64))]
+    engines: Option<Option<Vec<Engine>>>,
+    /// Services and groups that are blocked or let through, at most 500.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Vec<ServiceEntry>>", length(max = 500))]
+    services: Option<Option<Vec<ServiceEntry>>>,
 }
 
 /// Pauses last a week at most.
@@ -212,6 +228,12 @@ impl Change {
         }
         if let Some(form) = &self.detectors {
             settings.detectors = form.as_ref().map(detectors::read).transpose()?;
+        }
+        if let Some(engines) = &self.engines {
+            settings.engines = engines.as_ref().map(|engines| engines::read(engines)).transpose()?;
+        }
+        if let Some(services) = &self.services {
+            settings.services = services.as_ref().map(|services| services::read(services)).transpose()?;
         }
         Ok(())
     }
@@ -282,6 +304,8 @@ fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
         answers: Answers::from(&filter.answers.unwrap_or_default()),
         schedules: filter.schedules.unwrap_or_default().iter().map(ScheduleItem::from).collect(),
         detectors: Detectors::from(&filter.detectors.unwrap_or_default()),
+        engines: filter.engines.unwrap_or_default().iter().map(Engine::from).collect(),
+        services: filter.services.unwrap_or_default().iter().map(ServiceEntry::from).collect(),
         last_updated: row.as_ref().map(|row| time_text(row.value.updated)),
     };
     match row {
