@@ -48,7 +48,7 @@ async fn filled() -> Resolver {
         let mut tasks = JoinSet::new();
         for index in first..first + 100 {
             let resolver = resolver.clone();
-            let key = Key { name: name(index), qtype: 1, dnssec_ok: false, checking_disabled: false };
+            let key = Key::plain(name(index), 1);
             tasks.spawn(async move { resolver.resolve(key).await });
         }
         tasks.join_all().await;

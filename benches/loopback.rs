@@ -120,6 +120,7 @@ fn plane(upstream: &str) -> Plane {
         zones: LocalZones::none(),
         counters: QueryCounters::new(),
         events: EventSender::disabled(),
+        sightings: weir::sightings::Sightings::empty(1),
         unknown_clients: UnknownClients::Refuse,
         block_page: BlockPage::default(),
         udp_octets_max: 1232,

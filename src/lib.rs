@@ -31,6 +31,7 @@ pub mod feeds;
 pub mod mail;
 pub mod querylog;
 pub mod resolve;
+pub mod sightings;
 pub mod store;
 // Row 7: over row 6.
 pub mod auth;

@@ -18,7 +18,7 @@ const ROWS: &[(u8, &[&str])] = &[
     (3, &["policy"]),
     (4, &["rewrite"]),
     (5, &["config", "telemetry"]),
-    (6, &["store", "resolve", "feeds", "querylog", "mail"]),
+    (6, &["store", "resolve", "feeds", "querylog", "mail", "sightings"]),
     (7, &["stats", "certs", "auth"]),
     (8, &["reports", "publish", "answer"]),
     (9, &["listen", "blockpage", "agent", "jobs"]),

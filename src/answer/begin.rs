@@ -4,6 +4,7 @@ use super::{
     Answerer, Outcome, Pending, Plane, UnknownClients,
     fixed::{Written, prescribed},
     reply::{self, Scene},
+    ways::{lacks_addresses, made_here, prefix_for, told_as},
 };
 use crate::{
     identify::{Client, Identified, Origin, Transport},
@@ -81,12 +82,17 @@ impl Answerer for Plane {
         let categories = self.0.categories.load();
         let at = moment(&snapshot, policy);
         let question = Question { suffixes: &suffixes, qtype: query.qtype, client: &client, at };
-        let decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
+        let mut decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
+        self.observe(&snapshot, policy, &question, origin.client, true, &mut decision, &mut NoTrace);
         let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
         let scene = Scene { snapshot: &snapshot, categories: &categories, now };
-        if let Verdict::Rewrite(rewrite) = decision.verdict
-            && let Some(fixed) = prescribed(policy, &suffixes, query.qtype, rewrite)
-        {
+        let made = (decision.verdict == Verdict::Allow).then(|| made_here(policy, &query)).flatten();
+        let fixed = match (&made, decision.verdict) {
+            (Some(answer), _) => Some(told_as(answer)),
+            (None, Verdict::Rewrite(rewrite)) => prescribed(policy, &suffixes, query.qtype, rewrite),
+            (None, _) => None,
+        };
+        if let Some(fixed) = fixed {
             if query.qtype == rtype::ANY && fixed.has_records() {
                 return Outcome::Reply(self.write_any(&asked, buffer, limit));
             }
@@ -109,12 +115,31 @@ impl Answerer for Plane {
                 Outcome::Reply(self.write_any(&asked, buffer, limit))
             }
             Verdict::Allow | Verdict::Rewrite(_) => {
-                if self.0.zones.contains(&suffixes) {
+                if self.is_ours(policy, &suffixes) {
                     return Outcome::Resolve(Pending::new(packet, origin, client, decision, true, now));
                 }
                 let dnssec_ok = query.dnssec_ok();
                 let checking_disabled = query.flags.checking_disabled();
-                match self.0.resolver.cached(query.name.name(), query.qtype, dnssec_ok, checking_disabled, now) {
+                let way = self.way(policy, origin.client, Some(&query));
+                let cached = |qtype, dnssec_ok| {
+                    self.0.resolver.cached_by(way, query.name.name(), qtype, dnssec_ok, checking_disabled, now)
+                };
+                match cached(query.qtype, dnssec_ok) {
+                    Some(answer)
+                        if let Some(prefix) = prefix_for(policy, &query)
+                            && lacks_addresses(&answer) =>
+                    {
+                        match cached(rtype::A, false) {
+                            Some(a) => {
+                                let answers = (&*answer, &*a);
+                                Outcome::Reply(self.write_synthesised(&scene, &asked, prefix, answers, buffer, limit))
+                            }
+                            None if query.flags.recursion_desired() => {
+                                Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now))
+                            }
+                            None => Outcome::Reply(self.write_answer(&scene, &asked, &answer, buffer, limit)),
+                        }
+                    }
                     Some(answer) => Outcome::Reply(self.write_answer(&scene, &asked, &answer, buffer, limit)),
                     None if !query.flags.recursion_desired() => {
                         self.record(&asked, QueryVerdict::Refused, rcode::REFUSED);

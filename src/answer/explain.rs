@@ -8,14 +8,15 @@ use super::{
     fixed::Written,
     inspect::Removal,
     reply::{self, Asked, Scene},
+    ways::{lacks_addresses, made_here, prefix_for},
 };
 use crate::{
     category::Catalogue,
     identify::{Client, Evidence, Identified, Origin, Supposed, Transport},
     model::{Account, CategorySet, CustomerId, DomainName},
     policy::{
-        Decision, Inspected, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict, categorise, choose,
-        evaluate,
+        Decision, Detector, Inspected, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict,
+        categorise, choose, evaluate,
     },
     resolve::Key,
     rewrite::own_shape,
@@ -75,6 +76,8 @@ pub struct Explanation {
     pub verdict: &'static str,
     /// It would be blocked, but the policy is permissive and only tells of it.
     pub spared: bool,
+    /// The detector that pointed at the name.
+    pub detector: Option<&'static str>,
     /// The step that decided.
     pub decided_by: Option<u8>,
     /// Categories of the name, by name.
@@ -124,6 +127,7 @@ impl Plane {
             steps: Vec::new(),
             verdict: "refused",
             spared: false,
+            detector: None,
             decided_by: None,
             categories: names(categorise(&snapshot, Account::System, &suffixes, &*categories).set),
             answer: None,
@@ -159,7 +163,9 @@ impl Plane {
         let mut trace = TraceSteps::default();
         let decision = {
             let question = Question { suffixes: &suffixes, qtype, client: &client, at };
-            evaluate(&snapshot, chosen.policy, &question, &*categories, &mut trace)
+            let mut decision = evaluate(&snapshot, chosen.policy, &question, &*categories, &mut trace);
+            self.observe(&snapshot, chosen.policy, &question, origin.client, false, &mut decision, &mut trace);
+            decision
         };
         let packet = question(name, qtype);
         let Ok(query) = parse(&packet) else { return explanation };
@@ -169,7 +175,9 @@ impl Plane {
         let mut decided = decision;
         let mut answer = None;
         if decision.verdict == Verdict::Allow && resolve && qtype != crate::wire::rtype::ANY {
-            let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+            self.prepare(chosen.policy);
+            let way = self.way(chosen.policy, origin.client, None);
+            let key = Key { way, ..Key::plain(name.clone(), qtype) };
             let resolved = self.0.resolver.resolve(key).await;
             let scene = Scene { snapshot: &snapshot, categories: &categories, now: started };
             let found = match self.inspect(&scene, &asked, &resolved, &mut trace) {
@@ -190,6 +198,7 @@ impl Plane {
         explanation.steps = trace.0;
         explanation.decided_by = Some(decided.step());
         explanation.spared = decided.spared;
+        explanation.detector = decision.noted.map(Detector::name);
         explanation.verdict = match decided.verdict {
             Verdict::Allow => "allowed",
             Verdict::Block => "blocked",
@@ -197,6 +206,21 @@ impl Plane {
         };
         explanation.answer = match decision.verdict {
             Verdict::Rewrite(_) if resolve => self.fixed_of(&asked).await,
+            Verdict::Allow if resolve && made_here(chosen.policy, &query).is_some() => self.fixed_of(&asked).await,
+            Verdict::Allow
+                if let (Some(prefix), Some(aaaa)) = (prefix_for(chosen.policy, &query), &answer)
+                    && lacks_addresses(aaaa) =>
+            {
+                let way = self.way(chosen.policy, origin.client, None);
+                let key = Key { way, ..Key::plain(name.clone(), crate::wire::rtype::A) };
+                let a = self.0.resolver.resolve(key).await;
+                let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
+                let silent = Asked { decision: Decision { log: false, ..decision }, ..asked };
+                let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
+                let limit = buffer.len();
+                let octets = self.write_synthesised(&scene, &silent, prefix, (aaaa, &a), &mut buffer, limit);
+                Message::from_vec(&buffer[..octets]).ok().map(|message| Answered::read(&message))
+            }
             _ => self.reply_of(&asked, &snapshot, answer.as_deref()),
         };
         explanation
@@ -247,7 +271,7 @@ impl Plane {
     /// Resolves a name with our own resolver, unfiltered, and shows the reply in dig's form.
     pub async fn dig(&self, name: &DomainName, qtype: u16) -> String {
         let started = Instant::now();
-        let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+        let key = Key::plain(name.clone(), qtype);
         let answer = self.0.resolver.resolve(key).await;
         let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
         let packet = question(name, qtype);

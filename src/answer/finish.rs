@@ -5,14 +5,16 @@ use super::{
     begin::Asker,
     fixed::{Written, prescribed},
     reply::{self, Asked, Scene},
+    ways::{lacks_addresses, made_here, prefix_for, told_as},
 };
 use crate::{
     identify::{Client, Origin, Transport},
     policy::{Decision, Suffixes, Verdict},
-    resolve::{Answer, Key},
+    resolve::{Answer, Key, Way},
     telemetry::QueryVerdict,
-    wire::{self, MESSAGE_OCTETS_MAX, Query, ReplyWriter, UDP_OCTETS_MAX, ede, rcode},
+    wire::{self, MESSAGE_OCTETS_MAX, Query, ReplyWriter, UDP_OCTETS_MAX, ede, rcode, rtype},
 };
+use ipnet::Ipv6Net;
 use std::{sync::Arc, time::Instant};
 
 /// Times a prescribed answer is made anew because it changed while its target was resolved.
@@ -47,15 +49,15 @@ impl Pending {
 enum Found {
     /// A zone of ours: the whole reply.
     Here(Vec<u8>),
-    /// The resolver.
-    Upstream(Arc<Answer>),
+    /// The resolver; and the A records to make AAAA records of behind this prefix.
+    Upstream(Arc<Answer>, Option<(Ipv6Net, Arc<Answer>)>),
 }
 
 impl Plane {
     pub(super) async fn resolve(&self, pending: Pending) -> Vec<u8> {
         let Pending { packet, origin, client, decision, local_zone, started } = pending;
         let Ok(query) = wire::parse(&packet) else { return Vec::new() };
-        if matches!(decision.verdict, Verdict::Rewrite(_)) {
+        if matches!(decision.verdict, Verdict::Rewrite(_)) || query.qtype == rtype::PTR && !local_zone {
             let waiting = Waiting { origin: &origin, client: &client, query: &query, decision, started };
             let mut buffer = vec![0; room(origin.transport)];
             match self.write_fixed_waiting(&waiting, &mut buffer).await {
@@ -71,13 +73,25 @@ impl Plane {
         let found = if local_zone {
             Found::Here(self.0.zones.answer(&packet, &origin).await)
         } else {
+            let Some((way, prefix)) = self.way_of(&decision, &origin, &query) else {
+                return self.refuse(&origin, &query);
+            };
             let key = Key {
                 name: query.name.name().to_owned(),
                 qtype: query.qtype,
                 dnssec_ok: query.dnssec_ok(),
                 checking_disabled: query.flags.checking_disabled(),
+                way,
             };
-            Found::Upstream(self.0.resolver.resolve(key).await)
+            let answer = self.0.resolver.resolve(key.clone()).await;
+            let synthesis = match prefix.filter(|_| lacks_addresses(&answer)) {
+                Some(prefix) => {
+                    let key = Key { qtype: rtype::A, dnssec_ok: false, ..key };
+                    Some((prefix, self.0.resolver.resolve(key).await))
+                }
+                None => None,
+            };
+            Found::Upstream(answer, synthesis)
         };
 
         // The answer is looked at with the policy of now: an edit made meanwhile already counts.
@@ -86,20 +100,25 @@ impl Plane {
             return self.refuse(&origin, &query);
         };
         let asked = Asked { origin: &origin, client: &client, policy, query: &query, decision, started };
-        let answer = match found {
+        let (answer, synthesis) = match found {
             Found::Here(reply) => {
                 let rcode = reply.get(3).map_or(rcode::SERVFAIL, |flags| u16::from(flags & 0x0f));
                 self.record(&asked, QueryVerdict::Local, rcode);
                 return reply;
             }
-            Found::Upstream(answer) => answer,
+            Found::Upstream(answer, synthesis) => (answer, synthesis),
         };
-        let room = room(origin.transport).min(answer.body.len() + packet.len() + 512);
+        // Made AAAA records are larger than the A records they are made of.
+        let made = synthesis.as_ref().map_or(0, |(_, a)| a.body.len() * 2);
+        let room = room(origin.transport).min(answer.body.len() + made + packet.len() + 512);
         let mut buffer = vec![0; room.max(wire::UDP_OCTETS_PLAIN)];
         let limit = self.limit(origin.transport, &query.head(), buffer.len());
         let categories = self.0.categories.load();
         let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
-        let octets = self.write_answer(&scene, &asked, &answer, &mut buffer, limit);
+        let octets = match &synthesis {
+            Some((prefix, a)) => self.write_synthesised(&scene, &asked, *prefix, (&answer, a), &mut buffer, limit),
+            None => self.write_answer(&scene, &asked, &answer, &mut buffer, limit),
+        };
         buffer.truncate(octets);
         buffer
     }
@@ -110,20 +129,23 @@ impl Plane {
         let limit = self.limit(origin.transport, &query.head(), buffer.len());
         let mut resolved = None;
         for _ in 0..ROUNDS_MAX {
-            let target = {
+            let (target, way) = {
                 let snapshot = self.0.snapshot.load();
                 let policy = snapshot.policies.get(decision.policy.0)?;
                 let asked = Asked { origin, client, policy, query, decision, started };
                 let suffixes = Suffixes::new(query.name.name(), snapshot.key);
-                let fixed = match decision.verdict {
-                    Verdict::Rewrite(rewrite) => prescribed(policy, &suffixes, query.qtype, rewrite),
-                    _ => None,
+                let made = (decision.verdict == Verdict::Allow).then(|| made_here(policy, query)).flatten();
+                let fixed = match (&made, decision.verdict) {
+                    (Some(answer), _) => Some(told_as(answer)),
+                    (None, Verdict::Rewrite(rewrite)) => prescribed(policy, &suffixes, query.qtype, rewrite),
+                    (None, _) => return Some(Written::Pass),
                 };
                 let Some(fixed) = fixed else { break };
+                self.prepare(policy);
                 let categories = self.0.categories.load();
                 let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
                 match self.write_fixed(&scene, &asked, &fixed, resolved.as_ref(), buffer, limit) {
-                    Written::Wait(target) => target,
+                    Written::Wait(target) => (target, self.way(policy, origin.client, Some(query))),
                     written => return Some(written),
                 }
             };
@@ -132,6 +154,7 @@ impl Plane {
                 qtype: query.qtype,
                 dnssec_ok: false,
                 checking_disabled: query.flags.checking_disabled(),
+                way,
             };
             resolved = Some((target, self.0.resolver.resolve(key).await));
         }
@@ -139,6 +162,14 @@ impl Plane {
         self.0.counters.count(QueryVerdict::Failed, origin.transport, rcode::SERVFAIL);
         let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::SERVFAIL);
         Some(Written::Reply(writer.finish(&reply::ede(ede::NOT_READY, ""))))
+    }
+
+    /// The way that a question goes, and the prefix its answer may be made with; `None` where the policy is gone.
+    fn way_of(&self, decision: &Decision, origin: &Origin, query: &Query<'_>) -> Option<(Way, Option<Ipv6Net>)> {
+        let snapshot = self.0.snapshot.load();
+        let policy = snapshot.policies.get(decision.policy.0)?;
+        self.prepare(policy);
+        Some((self.way(policy, origin.client, Some(query)), prefix_for(policy, query)))
     }
 
     /// The reply to a client that nobody knows any more.

@@ -330,12 +330,13 @@ impl Plane {
 
     /// What is known of the end of an alias without waiting.
     fn target_cached(&self, scene: &Scene<'_>, asked: &Asked<'_>, end: &NameBuf) -> Option<Arc<Answer>> {
-        if self.0.zones.contains(&Suffixes::new(end.name(), scene.snapshot.key)) {
+        if self.is_ours(asked.policy, &Suffixes::new(end.name(), scene.snapshot.key)) {
             // Our empty zones deny it; nobody else should see the question.
             return Some(Arc::new(Answer::empty(rcode::NXDOMAIN, None, scene.now)));
         }
         let checking_disabled = asked.query.flags.checking_disabled();
-        self.0.resolver.cached(end.name(), asked.query.qtype, false, checking_disabled, scene.now)
+        let way = self.way(asked.policy, asked.origin.client, Some(asked.query));
+        self.0.resolver.cached_by(way, end.name(), asked.query.qtype, false, checking_disabled, scene.now)
     }
 }
 

@@ -7,9 +7,11 @@ use super::{
 };
 use crate::{
     model::Name,
-    policy::{Decision, Inspected, NoTrace, Question, Resolved, Suffixes, Trace, Verdict, evaluate_target, inspect},
+    policy::{
+        Cause, Decision, Inspected, NoTrace, Question, Resolved, Suffixes, Trace, Verdict, evaluate_target, inspect,
+    },
     resolve::Answer,
-    rewrite::{Remainder, block_ede, block_text, remove},
+    rewrite::{Remainder, Shape, block_ede, block_text, remove},
     telemetry::QueryVerdict,
     wire::{At, Body, Contents, Extras, ReplyWriter, rcode},
 };
@@ -44,41 +46,63 @@ impl Plane {
         alias: Name<'_>,
         answer: &'a Answer,
     ) -> Result<Cow<'a, Answer>, Decision> {
+        let qtype = asked.query.qtype;
         if asked.decision.allowed_by_list() {
             return Ok(Cow::Borrowed(answer));
         }
-        let resolved = resolved(scene, asked, alias, answer, true);
         let suffixes = Suffixes::new(alias, scene.snapshot.key);
-        let question =
-            Question { suffixes: &suffixes, qtype: resolved.qtype, client: resolved.client, at: resolved.at };
+        let at = moment(scene.snapshot, asked.policy);
+        let question = Question { suffixes: &suffixes, qtype, client: asked.client, at };
         let found = evaluate_target(scene.snapshot, asked.policy, &question, 0, scene.categories, &mut NoTrace);
+        let inspects = asked.policy.filter.answers.inspect;
         let heard = |found: &Decision| {
-            !found.spared
-                && (asked.policy.filter.answers.inspect
-                    || found.is_operators()
-                    || matches!(found.verdict, Verdict::Own(_)))
+            !found.spared && (inspects || found.is_operators() || matches!(found.verdict, Verdict::Own(_)))
         };
-        if let Some(found) = found.filter(heard) {
-            return Err(found);
+        match found.filter(heard) {
+            Some(found) => Err(found),
+            None => self.let_through(scene, asked, (alias, qtype), answer, true),
         }
-        match inspect(scene.snapshot, asked.policy, &asked.decision, &resolved, scene.categories, &mut NoTrace) {
-            Inspected::Untouched(_) => Ok(Cow::Borrowed(answer)),
-            Inspected::Blocked(found) => Err(found),
-            Inspected::Changed { decision, records, strip_ech } => {
-                let remainder = remove(alias, resolved.qtype, answer.counts, &answer.body, &records, strip_ech);
-                match (remainder, decision) {
-                    (Some(remainder), Some(found)) if remainder.denied_at.is_some() => Err(found),
-                    (Some(remainder), _) => Ok(Cow::Owned(Answer {
-                        counts: remainder.counts,
-                        contents: Contents::read(&Body::new(alias, &remainder.body), remainder.counts),
-                        body: remainder.body.into(),
-                        ttl_offsets: remainder.ttl_offsets.into(),
-                        ..answer.clone()
-                    })),
-                    (None, _) => Ok(Cow::Owned(Answer::empty(rcode::SERVFAIL, None, scene.now))),
-                }
-            }
+    }
+
+    /// What of the answer about this name and type may be told, where an answer of ours is made of it; the decision
+    /// where that is nothing.
+    pub(super) fn let_through<'a>(
+        &self,
+        scene: &Scene<'_>,
+        asked: &Asked<'_>,
+        (name, qtype): (Name<'_>, u16),
+        answer: &'a Answer,
+        may_be_private: bool,
+    ) -> Result<Cow<'a, Answer>, Decision> {
+        let resolved = resolved(scene, asked, name, answer, may_be_private);
+        let (decision, records, strip_ech) =
+            match inspect(scene.snapshot, asked.policy, &asked.decision, &resolved, scene.categories, &mut NoTrace) {
+                Inspected::Untouched(_) => return Ok(Cow::Borrowed(answer)),
+                Inspected::Blocked(found) => return Err(found),
+                Inspected::Changed { decision, records, strip_ech } => (decision, records, strip_ech),
+            };
+        match (remove(name, qtype, answer.counts, &answer.body, &records, strip_ech), decision) {
+            (Some(remainder), Some(found)) if remainder.denied_at.is_some() => Err(found),
+            (Some(remainder), _) => Ok(Cow::Owned(Answer {
+                counts: remainder.counts,
+                contents: Contents::read(&Body::new(name, &remainder.body), remainder.counts),
+                body: remainder.body.into(),
+                ttl_offsets: remainder.ttl_offsets.into(),
+                ..answer.clone()
+            })),
+            (None, _) => Ok(Cow::Owned(Answer::empty(rcode::SERVFAIL, None, scene.now))),
         }
+    }
+
+    /// Writes that nothing is left where private addresses were all there was, the policy's block answer else.
+    pub(super) fn write_without(&self, asked: &Asked<'_>, buffer: &mut [u8], limit: usize) -> usize {
+        if !matches!(asked.decision.cause, Cause::Address { rebinding: true }) {
+            return self.write_block(asked, buffer, limit);
+        }
+        let mut text = Text::default();
+        let _ = block_text(&mut text, asked.policy, &asked.decision);
+        let extras = reply::ede(block_ede(&asked.decision), text.as_str());
+        self.write_shape(asked, Shape::NoData, &extras, QueryVerdict::Blocked, buffer, limit)
     }
 
     /// Writes the answer without what is removed: blocked where nothing of what was asked for is left, else allowed with

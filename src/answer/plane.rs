@@ -3,7 +3,7 @@
 use super::LocalZones;
 use crate::{
     category::Index, model::PolicyId, policy::Snapshot, querylog::EventSender, resolve::Resolver, rewrite::BlockPage,
-    telemetry::QueryCounters,
+    sightings::Sightings, telemetry::QueryCounters,
 };
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Parts {
     pub counters: QueryCounters,
     /// Where query events go.
     pub events: EventSender,
+    /// What was asked before.
+    pub sightings: Sightings,
     /// What happens to unknown clients.
     pub unknown_clients: UnknownClients,
     /// The block page's addresses.

@@ -1,6 +1,7 @@
 //! The plane against rows and a scripted upstream on loopback.
 
 mod fixed;
+mod ways;
 
 use super::*;
 use crate::{
@@ -119,7 +120,8 @@ impl Stage {
         let names = std::iter::empty::<(DomainName, CategorySet)>();
         let index = Index::from_names(names, [7; 16], Timestamp(0)).expect("fits an index");
         let upstreams = vec![upstream.to_string().parse().expect("an upstream")];
-        let options = Options { upstreams, tries: 1, ..Options::default() };
+        let tenant_allow = vec!["127.0.0.0/8".parse().expect("a network")];
+        let options = Options { upstreams, tenant_allow, tries: 1, ..Options::default() };
         let plane = Plane::new(Parts {
             snapshot: snapshot.clone(),
             categories: Arc::new(ArcSwap::from_pointee(index)),
@@ -127,6 +129,7 @@ impl Stage {
             zones: LocalZones::standard(&[]),
             counters: QueryCounters::new(),
             events: EventSender::disabled(),
+            sightings: crate::sightings::Sightings::empty(1),
             unknown_clients: UnknownClients::Refuse,
             block_page: BlockPage::default(),
             udp_octets_max: 1232,
@@ -138,6 +141,12 @@ impl Stage {
     pub(super) fn put(&mut self, row: &Row) {
         self.world.upsert(None, row);
         self.snapshot.store(self.world.snapshot(2));
+    }
+
+    /// Takes a row away.
+    pub(super) fn take(&mut self, row: &Row) {
+        self.world.remove(row);
+        self.snapshot.store(self.world.snapshot(3));
     }
 
     /// Gives policy 1 a local record.

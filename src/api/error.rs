@@ -163,6 +163,8 @@ impl From<CommitError> for ApiError {
                         ("name", "this name is taken")
                     }
                     Unique::Entry => ("domain", "the list has this domain already"),
+                    Unique::LocalRecord => ("name", "the policy has a record of this name and type already"),
+                    Unique::ForwardZone => ("zone", "the customer has this zone already"),
                     _ => ("request", "this value is taken"),
                 };
                 Self::conflict(format!("{field}: {problem}"))

@@ -22,7 +22,11 @@ fn subject_of(group: &str) -> Option<Subject> {
         "tokens" => Subject::HttpTokens,
         "policies"
         | "policy_filter"
+        | "local_records"
+        | "forward_zones"
         | "what_if"
+        | "safe_search"
+        | "services"
         | "default_policy"
         | "customer_policies"
         | "customer_default_policy"

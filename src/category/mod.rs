@@ -25,4 +25,4 @@ pub use catalogue::*;
 pub use format::FingerprintKey;
 pub use index::*;
 pub use report::*;
-pub use suffix::is_public_suffix;
+pub use suffix::{is_public_suffix, registrable};

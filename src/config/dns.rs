@@ -1,6 +1,6 @@
 //! `[dns]`: where queries come in, and how much of them one client may ask.
 
-use super::value::{addresses, between, texts};
+use super::value::{addresses, between, networks};
 use crate::model::{ID_MAX, PolicyId};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
@@ -114,15 +114,6 @@ impl Default for RateLimit {
 }
 
 const LOOPBACK_6: std::net::IpAddr = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
-
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    const NETWORK: &str = "an address or a prefix, such as \"192.0.2.0/24\"";
-    texts(deserializer, NETWORK, |text| {
-        let network: Option<IpNet> =
-            text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
-        network.map(|network| network.trunc()).ok_or_else(|| format!("{text:?} is not {NETWORK}"))
-    })
-}
 
 /// `[dns.tcp]`: RFC 7766 wants connections kept and questions pipelined; these are the bounds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

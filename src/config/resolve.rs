@@ -1,7 +1,8 @@
 //! `[resolve]`: where answers come from.
 
-use super::value::{between, text, texts};
+use super::value::{between, networks, text, texts};
 use crate::model::DomainName;
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 /// Who knows what a server is: `Err` holds what is wrong with the text. The forms belong to the
@@ -34,6 +35,10 @@ pub struct Resolve {
     /// Names that other servers answer, such as a company's own. The longest matching name wins.
     /// Default none.
     pub zones: Vec<Zone>,
+    /// Networks, beside those of other machines, that tenants may have servers in for their zones and policies:
+    /// addresses of this machine, of its links and the like are refused to them otherwise. Default none.
+    #[serde(deserialize_with = "networks")]
+    pub tenant_servers_allow: Vec<IpNet>,
 }
 
 impl Default for Resolve {
@@ -46,6 +51,7 @@ impl Default for Resolve {
             serve_stale: true,
             stale_max_s: 86_400,
             zones: Vec::new(),
+            tenant_servers_allow: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each refusal says what would have been right, because the person reading it has only the file.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 use std::{fmt, marker::PhantomData, net::SocketAddr, path::PathBuf};
 
@@ -196,6 +197,16 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
 /// A list of addresses with ports.
 pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
     texts(deserializer, ADDRESS, parse_address)
+}
+
+/// A list of addresses and prefixes.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    const NETWORK: &str = "an address or a prefix, such as \"192.0.2.0/24\"";
+    texts(deserializer, NETWORK, |text| {
+        let network: Option<IpNet> =
+            text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
+        network.map(|network| network.trunc()).ok_or_else(|| format!("{text:?} is not {NETWORK}"))
+    })
 }
 
 const PATH: &str = "the path of a file or folder";

@@ -62,7 +62,7 @@ impl Filtering for QueryPath {
 
     fn resolve<'a>(&'a self, name: &'a DomainName, qtype: u16) -> BoxFuture<'a, Resolved> {
         Box::pin(async move {
-            let key = Key { name: name.clone(), qtype, dnssec_ok: false, checking_disabled: false };
+            let key = Key::plain(name.clone(), qtype);
             let answer = self.plane.resolver().resolve(key).await;
             Resolved { rcode: answer.rcode, addresses: answer.addresses().collect() }
         })

@@ -34,6 +34,7 @@ pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, Daem
         timeout_ms: u32::try_from(config.resolve.timeout_ms).unwrap_or(u32::MAX),
         tries: u8::try_from(config.resolve.tries).unwrap_or(u8::MAX),
         dnssec: config.resolve.dnssec,
+        tenant_allow: config.resolve.tenant_servers_allow.clone(),
         cache_bytes: usize::try_from(config.cache.size.0).unwrap_or(usize::MAX),
         ttl_min_s: config.cache.ttl_min_s,
         ttl_max_s: config.cache.ttl_max_s,

@@ -17,6 +17,7 @@ use crate::{
     querylog::QueryLog,
     resolve::{self, Resolver},
     rewrite::BlockPage,
+    sightings::Sightings,
     stats::Stats,
     store::{self, Store},
     telemetry,
@@ -157,6 +158,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     if let Some(metrics) = &metrics {
         metrics.show_queries(counters.clone());
     }
+    let sightings = Sightings::open(&config.data.dir, ahash::RandomState::new().hash_one(0x7365_656e));
     let plane = Plane::new(Parts {
         snapshot: publisher.snapshot(),
         categories: categories.clone(),
@@ -164,6 +166,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         zones: parts::local_zones(&config),
         counters,
         events: querylog.sender(),
+        sightings: sightings.clone(),
         unknown_clients: parts::unknown_clients(&config),
         block_page: BlockPage::default(),
         udp_octets_max: usize::from(config.dns.udp_payload),
@@ -214,6 +217,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
     tasks.spawn(jobs::check_safe_search(resolver.clone(), cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
+    tasks.spawn(jobs::keep_sightings(sightings, config.data.dir.clone(), cancel.clone()));
     tasks.spawn(jobs::delete_ended(store.clone(), publisher.clone(), now, cancel.clone()));
     let reports = ReportParts { store: store.clone(), stats, mailer: Arc::new(Smtp::new()), clock: now };
     tasks.spawn(jobs::mail_reports(reports, cancel.clone()));

@@ -32,7 +32,7 @@ pub async fn check_safe_search(resolver: Resolver, stop: CancellationToken) {
 async fn missing(resolver: &Resolver) -> Vec<String> {
     let mut missing = Vec::new();
     for (_, target) in SearchEngines::get().all().iter().flat_map(|engine| engine.targets()) {
-        let key = Key { name: target.name.clone(), qtype: rtype::A, dnssec_ok: false, checking_disabled: false };
+        let key = Key::plain(target.name.clone(), rtype::A);
         if resolver.resolve(key).await.addresses().next().is_none() {
             missing.push(target.name.to_string());
         }

@@ -227,7 +227,7 @@ pub enum ClientSubnet {
 }
 
 /// What is concluded from our own data.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DetectorSettings {
     /// Registrable domains nobody asked for before.
     pub newly_seen: DetectorAction,

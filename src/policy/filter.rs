@@ -1,7 +1,7 @@
 //! What a policy does beyond lists and categories, with everything inherited filled in.
 
-use super::{CompiledAnswers, EffectiveSettings, Schedules, SearchLevels, ServiceSet, Services, Words};
-use crate::model::{CategorySet, DetectorSettings, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule};
+use super::{CompiledAnswers, Detectors, EffectiveSettings, Schedules, SearchLevels, ServiceSet, Services, Words};
+use crate::model::{CategorySet, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule};
 
 /// A policy's filter settings with those of the policies above filled in: `chain` goes from the policy up. A
 /// section counts as a whole, the nearest wins; a pause is the policy's own.
@@ -67,12 +67,17 @@ pub struct CompiledFilter {
     /// How names are resolved.
     pub resolving: ResolvingSettings,
     /// What is concluded from our own data.
-    pub detectors: DetectorSettings,
+    pub detectors: Detectors,
 }
 
 impl CompiledFilter {
-    /// Compiles the effective filter settings of a policy with these other settings and its schedules.
-    pub fn new(filter: &FilterSettings, settings: &EffectiveSettings, schedules: Schedules) -> Self {
+    /// Compiles the effective filter settings of a policy with these other settings, its schedules and its detectors.
+    pub fn new(
+        filter: &FilterSettings,
+        settings: &EffectiveSettings,
+        schedules: Schedules,
+        detectors: Detectors,
+    ) -> Self {
         let (services_blocked, services_allowed) = match filter.services.as_deref() {
             Some(rules) if !rules.is_empty() => Services::get().rules(rules),
             _ => (ServiceSet::EMPTY, ServiceSet::EMPTY),
@@ -96,14 +101,14 @@ impl CompiledFilter {
             close_bypasses: filter.close_bypasses.unwrap_or(settings.blocked.contains(super::own::ANONYMIZER)),
             answers: CompiledAnswers::new(&filter.answers.clone().unwrap_or_default()),
             resolving: filter.resolving.clone().unwrap_or_default(),
-            detectors: filter.detectors.clone().unwrap_or_default(),
+            detectors,
         }
     }
 
     /// Whether what holds depends on the moment: then [`active`](Self::active) wants the time.
     #[inline]
     pub fn is_timed(&self) -> bool {
-        self.paused_until != Timestamp(0) || !self.schedules.is_empty()
+        self.paused_until != Timestamp(0) || !self.schedules.is_empty() || self.detectors.is_timed()
     }
 
     /// First moment at which the pause with a timer is over; `None` where there is none.

@@ -5,16 +5,17 @@
 //! and leaves its cause in the decision. Nothing here reads a clock, a file or a socket.
 //!
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
-//! and `records` (how a name is found), `search`, `services`, `bypass` and `known` (names this program knows),
-//! `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that policies
-//! subscribe to), `words` (their keywords and expressions), `categorise`, `spelling` (names that are taken for
-//! others), `evaluate`, `hold` (its steps for services and search engines), `answer` (what an answer leads to),
-//! `trace`, then `world`.
+//! and `records` (how a name is found), `routes` (where names are resolved), `search`, `services`, `bypass` and `known`
+//! (names this program knows), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists`
+//! (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `spelling` (names that
+//! are taken for others), `evaluate`, `hold` (its steps for services and search engines), `detect` (what our own data
+//! tells of a name), `answer` (what an answer leads to), `trace`, then `world`.
 
 mod answer;
 mod bypass;
 mod categorise;
 mod choose;
+mod detect;
 mod effective;
 mod evaluate;
 mod filter;
@@ -25,6 +26,7 @@ mod name_map;
 mod names;
 mod own;
 mod records;
+mod routes;
 mod schedule;
 mod search;
 mod services;
@@ -43,6 +45,7 @@ pub use answer::{CompiledAnswers, Inspected, Resolved, inspect};
 pub use bypass::{BypassGroup, BypassNames, Bypasses};
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
+pub use detect::{Detectors, Likeness, Observer, Protected, detect, looks_generated};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
 pub use filter::{Active, CompiledFilter, effective_filter};
@@ -55,6 +58,7 @@ pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
 pub use own::{OwnName, own_name};
 pub use records::LocalRecords;
+pub use routes::{RouteSet, Routing};
 pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};
 pub use search::{ENGINES_MAX, Engine, Held, SearchEngines, SearchLevels, SearchNames, SearchTarget, level_name};
 pub use services::{

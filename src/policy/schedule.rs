@@ -6,7 +6,7 @@
 //! passes. A span that ends on the next day ends there by that day's clock, so that a night of 22:00 to 06:00 is
 //! seven or nine hours long where the clocks change in it.
 
-use super::Active;
+use super::{Active, ServiceSet, Services, apply_services};
 use crate::model::{Action, CategorySet, FilterMode, ListSourceId, Schedule, ScheduleEffect, Timestamp, WeekSpan};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use std::{collections::HashMap, sync::Arc};
@@ -143,6 +143,7 @@ impl Clock {
 enum Effect {
     Mode(FilterMode),
     Categories(CategorySet, Action),
+    Services(ServiceSet, Action),
     Lists(Box<[ListSourceId]>),
     /// Told by its bit alone, or nothing at all.
     None,
@@ -158,6 +159,7 @@ pub struct Schedules {
     block_all: u64,
     pause: u64,
     categories: u64,
+    services: u64,
     lists: u64,
     own_block_list: u64,
 }
@@ -169,7 +171,6 @@ impl Schedules {
         let mut compiled = Schedules::default();
         let mut by_zone: Vec<(Arc<LocalTime>, Vec<(u8, WeekSpan)>)> = Vec::new();
         let mut effects = Vec::new();
-        let mut services = 0;
         for (number, schedule) in schedules.iter().take(SCHEDULES_MAX).enumerate() {
             let bit = if schedule.enabled && !schedule.spans.is_empty() { 1 << number } else { 0 };
             let (bits, effect) = match &schedule.effect {
@@ -179,7 +180,10 @@ impl Schedules {
                 ScheduleEffect::Categories(categories, action) => {
                     (&mut compiled.categories, Effect::Categories(categories.iter().copied().collect(), *action))
                 }
-                ScheduleEffect::Services(..) => (&mut services, Effect::None),
+                ScheduleEffect::Services(services, action) => {
+                    let set = Services::get().set(services.iter().map(String::as_str));
+                    (&mut compiled.services, Effect::Services(set, *action))
+                }
                 ScheduleEffect::Lists(lists) => (&mut compiled.lists, Effect::Lists(lists.clone().into())),
                 ScheduleEffect::OwnBlockList => (&mut compiled.own_block_list, Effect::None),
             };
@@ -221,8 +225,8 @@ impl Schedules {
         })
     }
 
-    /// What holds at a moment, given what holds else. Of schedules that disagree, on the mode or on a category, the
-    /// one further up in the policy counts.
+    /// What holds at a moment, given what holds else. Of schedules that disagree, on the mode, a category or a
+    /// service, the one further up in the policy counts.
     #[inline]
     pub(super) fn apply(&self, at: Timestamp, base: Active) -> Active {
         let holding = self.holding(at);
@@ -236,13 +240,16 @@ impl Schedules {
         if let Some(Effect::Mode(mode)) = self.effects.get((holding & self.modes).trailing_zeros() as usize) {
             active.mode = *mode;
         }
-        let mut categories = holding & self.categories;
-        while categories != 0 {
-            let last = u64::BITS - 1 - categories.leading_zeros();
-            categories &= !(1 << last);
+        let mut changing = holding & (self.categories | self.services);
+        while changing != 0 {
+            let last = u64::BITS - 1 - changing.leading_zeros();
+            changing &= !(1 << last);
             match self.effects[last as usize] {
                 Effect::Categories(set, Action::Block) => active.blocked = active.blocked.union(set),
                 Effect::Categories(set, Action::Allow) => active.blocked = CategorySet(active.blocked.0 & !set.0),
+                Effect::Services(set, action) => {
+                    apply_services(&mut active.services_blocked, &mut active.services_allowed, set, action);
+                }
                 _ => {}
             }
         }
@@ -388,6 +395,19 @@ mod tests {
         let schedules = compile(&[disabled], "UTC");
         assert!(schedules.apply(within, BASE).own_block_list);
         assert!(!schedules.apply(without, BASE).own_block_list);
+    }
+
+    #[test]
+    fn services_are_blocked_and_allowed_in_their_hours() {
+        let service = &Services::get().all()[0].id;
+        let hours = [span(MONDAY, (8, 0), (16, 0))];
+        let effect = |action| ScheduleEffect::Services(vec![service.clone()], action);
+        let schedules =
+            compile(&[schedule(&hours, effect(Action::Allow)), schedule(&hours[..], effect(Action::Block))], "UTC");
+        let within = schedules.apply(at("2026-01-12T10:00[UTC]"), BASE);
+        assert!(within.services_allowed.contains(0) && within.services_blocked.is_empty(), "the one further up counts");
+        let without = schedules.apply(at("2026-01-12T17:00[UTC]"), BASE);
+        assert!(without.services_allowed.is_empty() && without.services_blocked.is_empty());
     }
 
     /// Whether a span has this day (0 is Monday) and minute, told without a table.

@@ -1,7 +1,8 @@
 //! What the query path reads: everything that decides, at one revision of the store.
 
 use super::{
-    CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, Slab,
+    CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, RouteSet,
+    Slab,
 };
 use crate::{
     identify::{Client, Evidence, Identified, PrefixTable, Supposed},
@@ -69,10 +70,13 @@ pub struct CompiledPolicy {
     pub filter: CompiledFilter,
     /// Names it answers itself.
     pub records: LocalRecords,
+    /// Where its names are resolved; `None`: by the server's own upstreams.
+    pub routes: Option<Arc<RouteSet>>,
 }
 
 impl CompiledPolicy {
     /// Puts a policy together.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the policy, compiled on its own")]
     pub fn new(
         id: PolicyId,
         name: &str,
@@ -81,6 +85,7 @@ impl CompiledPolicy {
         list: NameList,
         filter: CompiledFilter,
         records: LocalRecords,
+        routes: Option<Arc<RouteSet>>,
     ) -> Self {
         CompiledPolicy {
             id,
@@ -97,6 +102,7 @@ impl CompiledPolicy {
             list,
             filter,
             records,
+            routes,
         }
     }
 }
@@ -169,6 +175,8 @@ pub struct Snapshot {
     pub entries: usize,
     /// The entries that end next, soonest first, with the moments: at most 1,000.
     pub ending: Arc<[(Timestamp, EntryId)]>,
+    /// Policies that want to know which domains are newly seen.
+    pub watching: usize,
 }
 
 impl Snapshot {
@@ -190,14 +198,15 @@ impl Snapshot {
             own_hosts: NameMap::new(key),
             entries: 0,
             ending: Arc::default(),
+            watching: 0,
         }
     }
 
     /// Whether decisions of this policy depend on the moment. Where any list has an entry that ends, all do: whose
-    /// list it is costs more to find out than the time.
+    /// list it is costs more to find out than the time. So do all where anybody wants to know what is new.
     #[inline]
     pub fn is_timed(&self, policy: &CompiledPolicy) -> bool {
-        policy.filter.is_timed() || !self.ending.is_empty()
+        policy.filter.is_timed() || !self.ending.is_empty() || self.watching > 0
     }
 
     /// Who asks from this address (decision order, section 1).

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
+mod detecting;
 mod hours;
 
 const KEY: NameKey = NameKey(5);

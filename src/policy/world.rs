@@ -2,13 +2,13 @@
 
 use super::{
     CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
-    LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Schedules, Snapshot, Zones, effective,
-    effective_filter,
+    Detectors, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Routing, Schedules, Snapshot, Zones,
+    effective, effective_filter, routes::RouteSets,
 };
 use crate::model::{
-    Account, Address, Customer, CustomerId, Device, DomainName, EntryId, FilterSettings, Group, GroupId, InternalUser,
-    InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId,
-    PolicySettings, Recategorisation, Timestamp,
+    Account, Address, Customer, CustomerId, DetectorSettings, Device, DomainName, EntryId, FilterSettings, ForwardZone,
+    ForwardZoneId, Group, GroupId, InternalUser, InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId,
+    Policy, PolicyFilter, PolicyId, PolicySettings, Recategorisation, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -17,6 +17,9 @@ use std::{
 
 /// Entries a snapshot tells the end of, at most: those that end first.
 const ENDING_MAX: usize = 1_000;
+
+/// Different settings of detectors kept compiled, at most. What policies hold stays whole beyond.
+const DETECTORS_MAX: usize = 1_000;
 
 /// A row that bears on decisions.
 #[derive(Clone, Debug)]
@@ -45,6 +48,8 @@ pub enum Row {
     Filter(PolicyFilter),
     /// A name a policy answers itself.
     Record(LocalRecord),
+    /// A zone that a customer's queries are resolved for elsewhere.
+    Zone(ForwardZone),
 }
 
 #[derive(Clone, Debug)]
@@ -108,7 +113,10 @@ pub struct World {
     recategorised: HashMap<Account, NameMap<Recategorised>>,
     filters: HashMap<PolicyId, (Account, FilterSettings)>,
     records: HashMap<PolicyId, LocalRecords>,
+    forwarded: HashMap<CustomerId, BTreeMap<DomainName, (ForwardZoneId, Vec<String>)>>,
+    routes: RouteSets,
     zones: Zones,
+    detectors: HashMap<DetectorSettings, Detectors>,
     /// Entries that end, by the moment they do.
     ending: BTreeSet<(Timestamp, EntryId)>,
     dirty: Dirty,
@@ -145,7 +153,10 @@ impl World {
             recategorised: HashMap::new(),
             filters: HashMap::new(),
             records: HashMap::new(),
+            forwarded: HashMap::new(),
+            routes: RouteSets::default(),
             zones: Zones::default(),
+            detectors: HashMap::new(),
             ending: BTreeSet::new(),
             dirty: Dirty::default(),
         }
@@ -298,6 +309,14 @@ impl World {
                 self.records(record.policy).insert(record);
                 self.touch_records(record);
             }
+            Row::Zone(zone) => {
+                if let Some(Row::Zone(old)) = before {
+                    self.remove_zone(old);
+                }
+                let zones = self.forwarded.entry(zone.customer).or_default();
+                zones.insert(zone.zone.clone(), (zone.id, zone.servers.clone()));
+                self.touch_policies_of(Account::Customer(zone.customer));
+            }
         }
     }
 
@@ -355,6 +374,7 @@ impl World {
                 }
                 self.touch_records(record);
             }
+            Row::Zone(zone) => self.remove_zone(zone),
         }
     }
 
@@ -425,6 +445,7 @@ impl World {
 
     fn compile_policy(&mut self, id: PolicyId) {
         let Some(policy) = self.policies.get(&id) else {
+            self.watch(id, false);
             self.snapshot.policies.set(id.0, None);
             // Entries may come before their policy, or go after it.
             if self.lists.get(&ListId::Policy(id)).is_some_and(NameList::is_empty) {
@@ -445,17 +466,26 @@ impl World {
         let filter = effective_filter(&filters);
         let timezone = customer.and_then(|id| self.customers.get(&id)).map_or("", |customer| &customer.timezone);
         let local = self.zones.of_customer(timezone);
+        let detectors =
+            filter.detectors.as_ref().map(|settings| shared(&mut self.detectors, settings)).unwrap_or_default();
         let schedules = Schedules::compile(filter.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
-        let filter = CompiledFilter::new(&filter, &settings, schedules);
+        let filter = CompiledFilter::new(&filter, &settings, schedules, detectors);
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
         let records = self.records_over_default(id, policy.owner);
-        let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
+        let routes = self.routes.of(Routing {
+            upstreams: filter.resolving.upstreams.clone(),
+            zones: customer.and_then(|customer| self.forwarded.get(&customer)).map_or_else(Vec::new, |zones| {
+                zones.iter().map(|(zone, (_, servers))| (zone.clone(), servers.clone())).collect()
+            }),
+        });
+        let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records, routes);
         if policy.is_default
             && let Some(customer) = customer
         {
             self.dirty.customers.remove(&customer);
             self.compile_customer(customer);
         }
+        self.watch(id, compiled.filter.detectors.wants_newly_seen());
         self.snapshot.policies.set(id.0, Some(Arc::new(compiled)));
     }
 
@@ -509,6 +539,18 @@ impl World {
         }
     }
 
+    fn remove_zone(&mut self, zone: &ForwardZone) {
+        let Some(zones) = self.forwarded.get_mut(&zone.customer) else { return };
+        // Another row may have taken the name over within the same batch.
+        if zones.get(&zone.zone).is_some_and(|(id, _)| *id == zone.id) {
+            zones.remove(&zone.zone);
+        }
+        if zones.is_empty() {
+            self.forwarded.remove(&zone.customer);
+        }
+        self.touch_policies_of(Account::Customer(zone.customer));
+    }
+
     fn touch_records(&mut self, record: &LocalRecord) {
         let is_default = self.policies.get(&record.policy).is_some_and(|policy| policy.is_default);
         self.dirty.policies.insert(record.policy);
@@ -524,6 +566,13 @@ impl World {
 
     fn recategorised_of(&self, account: Account) -> NameMap<Recategorised> {
         self.recategorised.get(&account).cloned().unwrap_or_else(|| NameMap::new(self.snapshot.key))
+    }
+
+    /// Counts the policies that want to know which domains are newly seen.
+    fn watch(&mut self, id: PolicyId, watches: bool) {
+        let watched = self.snapshot.policies.get(id.0).is_some_and(|old| old.filter.detectors.wants_newly_seen());
+        self.snapshot.watching += usize::from(watches);
+        self.snapshot.watching -= usize::from(watched);
     }
 
     fn remove_entry(&mut self, entry: &ListEntry) {
@@ -611,4 +660,12 @@ impl World {
             self.dirty.users.extend(users);
         }
     }
+}
+
+/// Detectors of equal settings, compiled once: many policies inherit the same.
+fn shared(known: &mut HashMap<DetectorSettings, Detectors>, settings: &DetectorSettings) -> Detectors {
+    if known.len() >= DETECTORS_MAX && !known.contains_key(settings) {
+        known.clear();
+    }
+    known.entry(settings.clone()).or_insert_with(|| Detectors::new(settings)).clone()
 }

@@ -26,6 +26,8 @@ pub mod ede {
     pub const DNSSEC_BOGUS: u16 = 6;
     /// Denied past its lifetime.
     pub const STALE_NXDOMAIN_ANSWER: u16 = 19;
+    /// The servers to ask are not set up.
+    pub const NOT_READY: u16 = 14;
     /// No server answered.
     pub const NO_REACHABLE_AUTHORITY: u16 = 22;
     /// A server could not be spoken to.
@@ -60,6 +62,18 @@ pub struct Answer {
     pub contents: Contents,
     /// The name lies in a zone with upstreams of its own, whose addresses may be private.
     pub forwarded: bool,
+    /// For whom it is, where upstreams heard of the client's network.
+    pub scope: Scope,
+}
+
+/// For whom an answer is (RFC 7871, section 7.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// For everybody.
+    #[default]
+    Everybody,
+    /// For the network that the upstream heard of.
+    Network,
 }
 
 /// The answer does not fit: send it truncated.
@@ -104,6 +118,7 @@ impl Answer {
             ede: None,
             contents: encoded.contents,
             forwarded: false,
+            scope: Scope::Everybody,
         }
     }
 

@@ -3,7 +3,10 @@
 //! A key is the hash, then name, type and flags in one run of octets, so that looking up builds the
 //! key on the stack, hashes once and compares once. Time is an argument everywhere.
 
-use super::answer::Answer;
+use super::{
+    answer::Answer,
+    way::{Subnet, Way},
+};
 use crate::model::Name;
 use ahash::RandomState;
 use lru::LruCache;
@@ -15,7 +18,9 @@ use std::{
 };
 
 const HASH_OCTETS: usize = 8;
-const KEY_OCTETS_MAX: usize = HASH_OCTETS + crate::model::NAME_OCTETS_MAX + 3;
+/// Number of a partition, and a network.
+const WAY_OCTETS_MAX: usize = 4 + 18;
+const KEY_OCTETS_MAX: usize = HASH_OCTETS + crate::model::NAME_OCTETS_MAX + 3 + WAY_OCTETS_MAX;
 /// What an entry costs beside its key and answer: list and table nodes, reference counts.
 const ENTRY_OCTETS: usize = 160;
 const SHARDS_MAX: usize = 64;
@@ -39,6 +44,16 @@ impl CacheKey {
 
     fn hash(&self) -> u64 {
         prefix(&self.octets)
+    }
+
+    /// Appends what keeps answers of this way apart.
+    #[cold]
+    fn add_way(&mut self, way: Way) {
+        let subnet = way.subnet.map(Subnet::octets);
+        for part in [&way.partition.to_be_bytes()[..], subnet.as_ref().map_or(&[], |octets| &octets[..])] {
+            self.octets[self.length..self.length + part.len()].copy_from_slice(part);
+            self.length += part.len();
+        }
     }
 }
 
@@ -149,7 +164,14 @@ impl Cache {
 
     /// The key of a question.
     #[inline]
-    pub(super) fn key(&self, name: Name<'_>, qtype: u16, dnssec_ok: bool, checking_disabled: bool) -> CacheKey {
+    pub(super) fn key(
+        &self,
+        name: Name<'_>,
+        qtype: u16,
+        dnssec_ok: bool,
+        checking_disabled: bool,
+        way: Way,
+    ) -> CacheKey {
         let mut key = CacheKey { octets: [0; KEY_OCTETS_MAX], length: 0 };
         let wire = name.as_wire();
         let end = HASH_OCTETS + wire.len();
@@ -157,6 +179,9 @@ impl Cache {
         key.octets[end..end + 2].copy_from_slice(&qtype.to_be_bytes());
         key.octets[end + 2] = u8::from(dnssec_ok) | u8::from(checking_disabled) << 1;
         key.length = end + 3;
+        if way != Way::default() {
+            key.add_way(way);
+        }
         let hash = self.keyed.hash_one(&key.octets[HASH_OCTETS..key.length]);
         key.octets[..HASH_OCTETS].copy_from_slice(&hash.to_le_bytes());
         key
@@ -326,8 +351,8 @@ impl Cache {
             let Some(entries) = shard.entries.as_mut() else { continue };
             let mut freed = 0;
             entries.retain(|key, entry| {
-                let keep = match (name, key.get(HASH_OCTETS..key.len() - 3)) {
-                    (Some(name), Some(wire)) => !Name::from_lower_wire(wire).is_at_or_below(name),
+                let keep = match (name, name_of(key)) {
+                    (Some(name), Some(known)) => !known.is_at_or_below(name),
                     _ => false,
                 };
                 if !keep {
@@ -354,6 +379,16 @@ impl Cache {
             }
         })
     }
+}
+
+/// The name in a key.
+fn name_of(key: &[u8]) -> Option<Name<'_>> {
+    let rest = key.get(HASH_OCTETS..)?;
+    let mut at = 0;
+    while *rest.get(at)? != 0 {
+        at += 1 + usize::from(rest[at]);
+    }
+    Some(Name::from_lower_wire(&rest[..=at]))
 }
 
 struct Times {
@@ -436,7 +471,7 @@ mod tests {
     #[test]
     fn an_answer_is_found_until_its_life_ends_and_then_stands_by() {
         let (cache, now, name) = (Cache::new(LIMITS), Instant::now(), name("www.example"));
-        let key = cache.key(name.as_name(), 1, false, false);
+        let key = cache.key(name.as_name(), 1, false, false, Way::default());
         cache.put(&key, &answer(&name, 60, now), now);
         assert!(fresh(&cache, &key, now + s(59)).is_some());
         assert!(matches!(cache.find(&key, now + s(60)), Found::Expired));
@@ -448,11 +483,11 @@ mod tests {
     #[test]
     fn type_and_flags_are_part_of_the_question() {
         let (cache, now, name) = (Cache::new(LIMITS), Instant::now(), name("www.example"));
-        cache.put(&cache.key(name.as_name(), 1, false, false), &answer(&name, 60, now), now);
+        cache.put(&cache.key(name.as_name(), 1, false, false, Way::default()), &answer(&name, 60, now), now);
         for (qtype, dnssec_ok, checking_disabled, known) in
             [(1, false, false, true), (28, false, false, false), (1, true, false, false), (1, false, true, false)]
         {
-            let key = cache.key(name.as_name(), qtype, dnssec_ok, checking_disabled);
+            let key = cache.key(name.as_name(), qtype, dnssec_ok, checking_disabled, Way::default());
             assert_eq!(fresh(&cache, &key, now).is_some(), known, "{qtype} {dnssec_ok} {checking_disabled}");
         }
     }
@@ -460,7 +495,7 @@ mod tests {
     #[test]
     fn an_answer_without_life_is_not_kept_and_ends_the_one_before() {
         let (cache, now, name) = (Cache::new(LIMITS), Instant::now(), name("www.example"));
-        let key = cache.key(name.as_name(), 1, false, false);
+        let key = cache.key(name.as_name(), 1, false, false, Way::default());
         cache.put(&key, &answer(&name, 60, now), now);
         cache.put(&key, &answer(&name, 0, now), now);
         assert!(matches!(cache.find(&key, now), Found::Missing));
@@ -470,7 +505,7 @@ mod tests {
     #[test]
     fn failures_are_remembered_twice_as_long_each_time() {
         let (cache, mut now, name) = (Cache::new(LIMITS), Instant::now(), name("www.example"));
-        let key = cache.key(name.as_name(), 1, false, false);
+        let key = cache.key(name.as_name(), 1, false, false, Way::default());
         for period in [5, 10, 20, 40, 80, 160, 300, 300] {
             assert!(cache.fail(&key, failure(now), now).is_failure());
             assert!(fresh(&cache, &key, now + s(period - 1)).is_some(), "{period}");
@@ -486,7 +521,7 @@ mod tests {
     #[test]
     fn a_failing_refresh_serves_the_old_answer_as_stale() {
         let (cache, now, name) = (Cache::new(LIMITS), Instant::now(), name("www.example"));
-        let key = cache.key(name.as_name(), 1, false, false);
+        let key = cache.key(name.as_name(), 1, false, false, Way::default());
         cache.put(&key, &answer(&name, 60, now), now);
         assert!(!cache.fail(&key, failure(now), now + s(59)).stale, "it has not ended yet");
         let served = cache.fail(&key, failure(now), now + s(61));
@@ -500,7 +535,7 @@ mod tests {
     #[test]
     fn popular_answers_ask_to_be_refreshed_once_in_their_last_tenth() {
         let (cache, now, name) = (Cache::new(LIMITS), Instant::now(), name("www.example"));
-        let key = cache.key(name.as_name(), 1, false, false);
+        let key = cache.key(name.as_name(), 1, false, false, Way::default());
         cache.put(&key, &answer(&name, 100, now), now);
         let refresh = |at| matches!(cache.find(&key, now + s(at)), Found::Fresh { refresh: true, .. });
         assert_eq!([10, 50, 89, 90, 91, 99].map(refresh), [false, false, false, true, false, false]);
@@ -511,18 +546,18 @@ mod tests {
         let cache = Cache::new(Limits { octets: 64 << 10, ..LIMITS });
         let mut now = Instant::now();
         let first = name("first.example");
-        let first_key = cache.key(first.as_name(), 1, false, false);
+        let first_key = cache.key(first.as_name(), 1, false, false, Way::default());
         cache.put(&first_key, &answer(&first, 600, now), now);
         for index in 0..1000 {
             let name = name(&format!("n{index}.example"));
-            cache.put(&cache.key(name.as_name(), 1, false, false), &answer(&name, 60, now), now);
+            cache.put(&cache.key(name.as_name(), 1, false, false, Way::default()), &answer(&name, 60, now), now);
             now += Duration::from_millis(20);
             assert!(fresh(&cache, &first_key, now).is_some(), "what is asked for stays");
         }
         let totals = cache.totals();
         assert!(totals.octets <= 64 << 10 && totals.entries > 50 && totals.evicted > 500, "{totals:?}");
         let oldest = name("n0.example");
-        assert!(fresh(&cache, &cache.key(oldest.as_name(), 1, false, false), now).is_none());
+        assert!(fresh(&cache, &cache.key(oldest.as_name(), 1, false, false, Way::default()), now).is_none());
     }
 
     #[test]
@@ -530,7 +565,7 @@ mod tests {
         let (cache, now) = (Cache::new(LIMITS), Instant::now());
         for text in ["example", "www.example", "notexample", "test"] {
             let name = name(text);
-            cache.put(&cache.key(name.as_name(), 1, false, false), &answer(&name, 60, now), now);
+            cache.put(&cache.key(name.as_name(), 1, false, false, Way::default()), &answer(&name, 60, now), now);
         }
         assert_eq!(cache.flush(Some(name("example").as_name())), 2);
         assert_eq!(cache.totals().entries, 2);

@@ -4,11 +4,12 @@
 //! may go away without taking the answer from the others.
 
 use super::{
-    answer::{Answer, ede, rcode},
+    answer::{Answer, Scope, ede, rcode},
     cache::{Cache, CacheKey},
-    route::{Key, Routes},
+    route::Key,
+    tenants::AllRoutes,
+    way::{Subnet, Way},
 };
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::{runtime::Handle, sync::watch};
@@ -22,7 +23,7 @@ pub(super) struct Flights {
     most: usize,
     handle: Handle,
     tasks: TaskTracker,
-    routes: Arc<ArcSwap<Routes>>,
+    routes: Arc<AllRoutes>,
     cache: Arc<Cache>,
 }
 
@@ -37,7 +38,7 @@ pub(super) enum Boarding {
 }
 
 impl Flights {
-    pub(super) fn new(most: usize, handle: Handle, routes: Arc<ArcSwap<Routes>>, cache: Arc<Cache>) -> Self {
+    pub(super) fn new(most: usize, handle: Handle, routes: Arc<AllRoutes>, cache: Arc<Cache>) -> Self {
         Flights { under_way: Mutex::default(), most, handle, tasks: TaskTracker::new(), routes, cache }
     }
 
@@ -94,16 +95,26 @@ struct Flight {
 
 impl Flight {
     async fn fly(&self, cache_key: &CacheKey, now: Instant) -> Arc<Answer> {
-        let routes = self.flights.routes.load_full();
+        let partition = self.key.way.partition;
+        let Some(routes) = self.flights.routes.of(partition) else {
+            // Nobody else may be asked what these would be.
+            return Arc::new(Answer::empty(rcode::SERVFAIL, Some(ede::NOT_READY), now));
+        };
         let outcome = routes.answer(&self.key, now).await;
-        if !Arc::ptr_eq(&routes, &self.flights.routes.load()) {
+        let still = self.flights.routes.of(partition);
+        if !still.is_some_and(|still| Arc::ptr_eq(&routes, &still)) {
             // Other upstreams were chosen meanwhile: what these said is not kept for anybody else.
             return Arc::new(outcome.unwrap_or_else(|failure| failure));
         }
         match outcome {
             Ok(answer) => {
                 let answer = Arc::new(answer);
-                self.flights.cache.put(cache_key, &answer, answer.stored_at);
+                match self.key.way.subnet {
+                    Some(_) if answer.scope == Scope::Everybody => {
+                        self.flights.cache.put(&self.key_of_everybody(), &answer, answer.stored_at);
+                    }
+                    _ => self.flights.cache.put(cache_key, &answer, answer.stored_at),
+                }
                 answer
             }
             Err(failure) => {
@@ -111,6 +122,15 @@ impl Flight {
                 self.flights.cache.fail(cache_key, failure, now)
             }
         }
+    }
+}
+
+impl Flight {
+    /// The key of an answer that is not for one network only.
+    fn key_of_everybody(&self) -> CacheKey {
+        let Key { name, qtype, dnssec_ok, checking_disabled, way } = &self.key;
+        let way = Way { subnet: Some(Subnet::EVERYBODY), ..*way };
+        self.flights.cache.key(name.as_name(), *qtype, *dnssec_ok, *checking_disabled, way)
     }
 }
 

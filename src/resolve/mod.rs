@@ -10,12 +10,13 @@
 //! `NameServerPool`: the pool turns denials into errors that have lost the AD bit, the extended
 //! error and the sections, and its order of servers is not the operator's.
 //!
-//! Nothing here ever sends a client's address upstream (no RFC 7871).
+//! Answers are kept apart by the [`Way`] a question goes: tenants may have upstreams of their own, whose answers nobody
+//! else gets. Upstreams hear nothing of a client unless its policy says so (RFC 7871), and then never its address.
 //!
 //! Read `options`, `upstream` (how operators write them), `answer` (octets with TTL offsets),
 //! `encode` and `digest` (message to answer), `cache`, then `flight` (questions under way), `route`
-//! (which upstreams), `forward` (several servers as one), `server`, `link`, `bootstrap`, `validate`
-//! and `recurse`.
+//! (which upstreams), `forward` (several servers as one), `server`, `link`, `bootstrap`, `validate`,
+//! `recurse`, then `way` and `tenants` (upstreams of tenants).
 
 mod answer;
 mod bootstrap;
@@ -29,20 +30,22 @@ mod options;
 mod recurse;
 mod route;
 mod server;
+mod tenants;
 mod upstream;
 mod validate;
+mod way;
 
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, STALE_TTL_S, TooBig, ede, rcode};
+pub use answer::{Answer, STALE_TTL_S, Scope, TooBig, ede, rcode};
 pub use options::{Options, ResolveError};
 pub use route::Key;
 pub use server::ServerStats;
 pub use upstream::{Endpoint, Upstream, UpstreamError};
+pub use way::{Subnet, Way};
 
-use crate::model::Name;
-use arc_swap::ArcSwap;
+use crate::model::{DomainName, Name};
 use cache::{Cache, Found, Limits, Totals};
 use flight::{Boarding, Flights};
 use metrics::{Counter, Gauge};
@@ -51,6 +54,7 @@ use std::{
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
+use tenants::AllRoutes;
 use tokio::{runtime::Handle, sync::mpsc};
 
 /// Refreshes waiting to be started at most; more are left to the next client.
@@ -66,7 +70,7 @@ pub struct Resolver(Arc<Inner>);
 struct Inner {
     cache: Arc<Cache>,
     flights: Arc<Flights>,
-    routes: Arc<ArcSwap<Routes>>,
+    routes: Arc<AllRoutes>,
     /// What it was set up with, for other upstreams to be set up the same way.
     options: Options,
     refreshes: mpsc::Sender<Key>,
@@ -108,7 +112,7 @@ impl Resolver {
             failure_max: seconds(options.failure_max_s.max(options.failure_min_s).max(1)),
             prefetch: options.prefetch,
         }));
-        let routes = Arc::new(ArcSwap::from_pointee(Routes::new(options)?));
+        let routes = Arc::new(AllRoutes::new(Routes::new(options)?));
         let flights = Flights::new(options.inflight_max.max(1), handle.clone(), routes.clone(), cache.clone());
         let (refreshes, requests) = mpsc::channel(REFRESHES_MAX);
         let inner = Arc::new(Inner {
@@ -137,15 +141,55 @@ impl Resolver {
         checking_disabled: bool,
         now: Instant,
     ) -> Option<Arc<Answer>> {
-        match self.0.cache.find(&self.0.cache.key(name, qtype, dnssec_ok, checking_disabled), now) {
+        self.cached_by(Way::default(), name, qtype, dnssec_ok, checking_disabled, now)
+    }
+
+    /// The same for a client whose questions go another way.
+    #[inline]
+    pub fn cached_by(
+        &self,
+        way: Way,
+        name: Name<'_>,
+        qtype: u16,
+        dnssec_ok: bool,
+        checking_disabled: bool,
+        now: Instant,
+    ) -> Option<Arc<Answer>> {
+        let Inner { cache, refreshes, .. } = &*self.0;
+        if way.subnet.is_some() {
+            let everybody = Way { subnet: Some(Subnet::EVERYBODY), ..way };
+            if let Some(answer) = cache.peek(&cache.key(name, qtype, dnssec_ok, checking_disabled, everybody), now) {
+                return Some(answer);
+            }
+        }
+        match cache.find(&cache.key(name, qtype, dnssec_ok, checking_disabled, way), now) {
             Found::Fresh { answer, refresh } => {
                 if refresh {
-                    _ = self.0.refreshes.try_send(Key { name: name.to_owned(), qtype, dnssec_ok, checking_disabled });
+                    let key = Key { name: name.to_owned(), qtype, dnssec_ok, checking_disabled, way };
+                    _ = refreshes.try_send(key);
                 }
                 Some(answer)
             }
             Found::Expired | Found::Missing => None,
         }
+    }
+
+    /// Makes sure that questions of a partition can be asked: of `upstreams` (none: the server's own) and of the
+    /// servers of `zones`, all as tenants write them. A partition's number always stands for the same servers.
+    /// Servers that tenants may not name ([`tenant_upstream`](Self::tenant_upstream)) are not asked.
+    pub fn prepare(
+        &self,
+        partition: u32,
+        upstreams: &[String],
+        zones: &[(DomainName, Vec<String>)],
+    ) -> Result<(), ResolveError> {
+        self.0.routes.prepare(&self.0.options, partition, upstreams, zones)
+    }
+
+    /// Reads a server as a tenant may name it: an address with or without a port, `tls://` or `https://` with the
+    /// address; none of this machine unless the configuration allows it. `Err` says what is wrong with it.
+    pub fn tenant_upstream(&self, text: &str) -> Result<Upstream, String> {
+        tenants::checked(text, &self.0.options.tenant_allow)
     }
 
     /// The answer, from upstreams if need be. Never an error: see the module. May be called from any
@@ -156,7 +200,14 @@ impl Resolver {
 
     async fn resolve_at(&self, key: Key, now: Instant) -> Arc<Answer> {
         let Inner { cache, flights, .. } = &*self.0;
-        let cache_key = || cache.key(key.name.as_name(), key.qtype, key.dnssec_ok, key.checking_disabled);
+        let cache_key = || cache.key(key.name.as_name(), key.qtype, key.dnssec_ok, key.checking_disabled, key.way);
+        if key.way.subnet.is_some() {
+            let way = Way { subnet: Some(Subnet::EVERYBODY), ..key.way };
+            let known = cache.key(key.name.as_name(), key.qtype, key.dnssec_ok, key.checking_disabled, way);
+            if let Some(answer) = cache.peek(&known, now) {
+                return answer;
+            }
+        }
         let expired = match cache.find_again(&cache_key(), now) {
             Found::Fresh { answer, .. } => return answer,
             Found::Expired => true,
@@ -187,7 +238,7 @@ impl Resolver {
     /// Forgets everything, or `name` with all below it, and what validation knows of keys. Returns
     /// how many answers were forgotten.
     pub fn flush(&self, name: Option<Name<'_>>) -> usize {
-        self.0.routes.load().flush();
+        self.0.routes.flush();
         self.0.cache.flush(name)
     }
 
@@ -198,7 +249,7 @@ impl Resolver {
         if let Some(upstreams) = upstreams {
             options.upstreams = upstreams;
         }
-        self.0.routes.store(Arc::new(Routes::new(&options)?));
+        self.0.routes.set_own(Routes::new(&options)?);
         self.0.cache.flush(None);
         Ok(())
     }
@@ -206,7 +257,7 @@ impl Resolver {
     /// The servers asked about everything that no zone has, in the order they are asked: an address
     /// (with its port where that is not 53), or as operators write it where it is no plain one.
     pub fn upstreams(&self) -> Vec<String> {
-        self.0.routes.load().upstreams()
+        self.0.routes.own().upstreams()
     }
 
     /// What it has done and holds. Visits every part of the cache: not for the query path.
@@ -220,7 +271,7 @@ impl Resolver {
             stale,
             evicted,
             inflight: self.0.flights.count(),
-            servers: self.0.routes.load().stats(),
+            servers: self.0.routes.own().stats(),
         }
     }
 
@@ -245,7 +296,8 @@ async fn upkeep(inner: Weak<Inner>, mut requests: mpsc::Receiver<Key>) {
         let Some(inner) = inner.upgrade() else { return };
         match request {
             Some(key) => {
-                let cache_key = inner.cache.key(key.name.as_name(), key.qtype, key.dnssec_ok, key.checking_disabled);
+                let Key { name, qtype, dnssec_ok, checking_disabled, way } = &key;
+                let cache_key = inner.cache.key(name.as_name(), *qtype, *dnssec_ok, *checking_disabled, *way);
                 inner.flights.board(key, cache_key, Instant::now(), true);
             }
             None => inner.gauges.publish(inner.cache.totals()),

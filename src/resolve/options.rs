@@ -3,6 +3,7 @@
 use super::upstream::Upstream;
 use crate::model::DomainName;
 use hickory_proto::dnssec::TrustAnchors;
+use ipnet::IpNet;
 use std::sync::Arc;
 
 /// Everything a [`Resolver`](super::Resolver) is told at its start. `Default` is a working set but
@@ -18,6 +19,9 @@ pub struct Options {
     pub timeout_ms: u32,
     /// Rounds through all upstreams of a zone before giving up, at least 1. Default 2.
     pub tries: u8,
+    /// Networks that servers of tenants may be in beside those of others: addresses of this machine and of its links
+    /// are refused to them otherwise. Default none.
+    pub tenant_allow: Vec<IpNet>,
     /// Whether answers are validated here (RFC 4035). Default off.
     pub dnssec: bool,
     /// Keys to trust instead of those of the root zone.
@@ -58,6 +62,7 @@ impl Default for Options {
             zones: Vec::new(),
             timeout_ms: 1500,
             tries: 2,
+            tenant_allow: Vec::new(),
             dnssec: false,
             trust_anchors: None,
             tls_roots: None,

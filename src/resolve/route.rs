@@ -1,7 +1,7 @@
 //! Which upstreams a name goes to, and how they are asked.
 
 use super::{
-    answer::{Answer, ede},
+    answer::{Answer, Scope, ede},
     bootstrap::Bootstrap,
     digest::{self, Asked, Lifetimes, Trust, Unusable},
     encode,
@@ -11,12 +11,16 @@ use super::{
     server::{Runtime, Server, ServerStats, Shared},
     upstream::Upstream,
     validate::Validator,
+    way::{Subnet, Way},
 };
 use crate::model::{DomainName, Name};
 use hickory_net::NetError;
 use hickory_proto::{
-    op::{DnsRequest, DnsRequestOptions, Message, Query},
-    rr::{Name as HickoryName, RecordType},
+    op::{DnsRequest, DnsRequestOptions, Edns, Message, Query},
+    rr::{
+        Name as HickoryName, RecordType,
+        rdata::opt::{ClientSubnet, EdnsCode, EdnsOption},
+    },
 };
 use rustls::ClientConfig;
 use std::{
@@ -27,6 +31,9 @@ use tokio::sync::Semaphore;
 
 /// Aliases followed by asking again, when upstreams do not do it themselves.
 const CHASES_MAX: usize = 8;
+
+/// What servers of tenants are counted under: figures name no tenant.
+const TENANT_LABEL: &str = "tenant";
 
 /// A question to be answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,14 +46,26 @@ pub struct Key {
     pub dnssec_ok: bool,
     /// The client validates itself and wants what fails here as well (CD bit).
     pub checking_disabled: bool,
+    /// Which upstreams are asked, and what they hear of the client.
+    pub way: Way,
+}
+
+impl Key {
+    /// A question of no client in particular, to the server's own upstreams.
+    pub fn plain(name: DomainName, qtype: u16) -> Self {
+        Key { name, qtype, dnssec_ok: false, checking_disabled: false, way: Way::default() }
+    }
 }
 
 /// All upstreams of a resolver.
 pub(super) struct Routes {
-    everything: Route,
+    everything: Arc<Route>,
     /// Longest names first.
-    zones: Vec<(DomainName, Route)>,
+    zones: Vec<(DomainName, Arc<Route>)>,
     lifetimes: Lifetimes,
+    shared: Shared,
+    /// Plain servers, through which encrypted ones are found.
+    plain: Arc<Group>,
 }
 
 /// The upstreams of one zone, asked one step after the other.
@@ -68,6 +87,7 @@ impl Routes {
             timeout: Duration::from_millis(u64::from(options.timeout_ms.max(1))),
             sockets: Arc::new(Semaphore::new(options.sockets_max.max(1))),
             tls: if needs_tls { Some(Arc::new(tls_config(options)?)) } else { None },
+            label: None,
         };
         let plain = options.upstreams.iter().filter(|upstream| matches!(upstream, Upstream::Plain(_)));
         let plain: Vec<Member> = plain
@@ -78,7 +98,8 @@ impl Routes {
             .collect();
         let plain = if plain.is_empty() { vec![Member::System(SystemServers::new())] } else { plain };
         let plain = Arc::new(Group::new(plain, 1, &shared));
-        let build = |upstreams: &[Upstream], dnssec| Route::new(upstreams, dnssec, options, &shared, &plain);
+        let build =
+            |upstreams: &[Upstream], dnssec| Route::new(upstreams, dnssec, options, &shared, &plain).map(Arc::new);
 
         if options.upstreams.is_empty() {
             return Err(ResolveError::NoUpstreams(None));
@@ -99,16 +120,55 @@ impl Routes {
                 max_s: options.ttl_max_s,
                 negative_max_s: options.negative_ttl_max_s.min(3 * 3600),
             },
+            shared,
+            plain,
+        })
+    }
+
+    /// Routes of a tenant beside these: `upstreams` for everything instead of the own ones, and zones before those
+    /// that these have. What is left without a server fails. Its servers are counted together, whoever's they are.
+    pub(super) fn beside(
+        &self,
+        options: &Options,
+        upstreams: Option<Vec<Upstream>>,
+        zones: &[(DomainName, Vec<Upstream>)],
+    ) -> Result<Self, ResolveError> {
+        let all = || upstreams.iter().flatten().chain(zones.iter().flat_map(|(_, servers)| servers));
+        let needs_tls = all().any(|upstream| matches!(upstream, Upstream::Tls(_) | Upstream::Https { .. }));
+        let tls = match &self.shared.tls {
+            None if needs_tls => Some(Arc::new(tls_config(options)?)),
+            tls => tls.clone(),
+        };
+        let shared = Shared { tls, label: Some(TENANT_LABEL), ..self.shared.clone() };
+        let build =
+            |upstreams: &[Upstream], dnssec| Route::new(upstreams, dnssec, options, &shared, &self.plain).map(Arc::new);
+        let everything = match &upstreams {
+            Some(upstreams) => build(upstreams, options.dnssec)?,
+            None => self.everything.clone(),
+        };
+        let mut all_zones = Vec::with_capacity(zones.len() + self.zones.len());
+        for (zone, servers) in zones {
+            all_zones.push((zone.clone(), build(servers, false)?));
+        }
+        all_zones.extend(self.zones.iter().cloned());
+        // Stable: of two zones of one name the tenant's comes first.
+        all_zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.as_name().label_count()));
+        Ok(Routes {
+            everything,
+            zones: all_zones,
+            lifetimes: self.lifetimes,
+            shared: self.shared.clone(),
+            plain: self.plain.clone(),
         })
     }
 
     fn of(&self, name: Name<'_>) -> &Route {
         let zone = self.zones.iter().find(|(zone, _)| name.is_at_or_below(zone.as_name()));
-        zone.map_or(&self.everything, |(_, route)| route)
+        zone.map_or(&*self.everything, |(_, route)| &**route)
     }
 
     fn all(&self) -> impl Iterator<Item = &Route> {
-        std::iter::once(&self.everything).chain(self.zones.iter().map(|(_, route)| route))
+        std::iter::once(&*self.everything).chain(self.zones.iter().map(|(_, route)| &**route))
     }
 
     pub(super) fn stats(&self) -> Vec<ServerStats> {
@@ -143,7 +203,7 @@ impl Routes {
         let result = self.fetch(key).await;
         let now = now + started.elapsed();
         let failed = |ede| Answer::empty(super::answer::rcode::SERVFAIL, Some(ede), now);
-        let (message, trust) = match result {
+        let (message, trust, scope) = match result {
             Ok(fetched) => fetched,
             Err(failure) => {
                 tracing::debug!(name = %key.name, qtype = key.qtype, error = %failure.error, "not resolved");
@@ -152,8 +212,8 @@ impl Routes {
         };
         let asked = Asked { name: key.name.as_name(), qtype: RecordType::from(key.qtype), dnssec_ok: key.dnssec_ok };
         let answer = digest::digest(asked, &message, trust, self.lifetimes, now);
-        let forwarded = !std::ptr::eq(self.of(key.name.as_name()), &self.everything);
-        answer.map(|answer| Answer { forwarded, ..answer }).map_err(|unusable| {
+        let forwarded = !std::ptr::eq(self.of(key.name.as_name()), &*self.everything);
+        answer.map(|answer| Answer { scope, forwarded, ..answer }).map_err(|unusable| {
             tracing::debug!(name = %key.name, qtype = key.qtype, ?unusable, "answer not usable");
             failed(match unusable {
                 Unusable::Bogus => ede::DNSSEC_BOGUS,
@@ -162,14 +222,14 @@ impl Routes {
         })
     }
 
-    async fn fetch(&self, key: &Key) -> Result<(Message, Trust), Failure> {
+    async fn fetch(&self, key: &Key) -> Result<(Message, Trust, Scope), Failure> {
         let start = encode::to_hickory(key.name.as_name()).ok_or(NetError::from("the name cannot be encoded"))?;
         let qtype = RecordType::from(key.qtype);
-        let (mut message, mut trust) = self.of(key.name.as_name()).fetch(&start, key).await?;
+        let (mut message, mut trust, mut scope) = self.of(key.name.as_name()).fetch(&start, key).await?;
         for _ in 0..CHASES_MAX {
             let Some(end) = digest::dangling(&start, qtype, &message) else { break };
             let Some(name) = encode::from_hickory(&end) else { break };
-            let (more, more_trust) = self.of(name.as_name()).fetch(&end, key).await?;
+            let (more, more_trust, more_scope) = self.of(name.as_name()).fetch(&end, key).await?;
             if more.answers.is_empty() && more.authorities.is_empty() {
                 message.metadata.response_code = more.metadata.response_code;
                 break;
@@ -178,8 +238,9 @@ impl Routes {
             message.authorities = more.authorities;
             message.metadata.response_code = more.metadata.response_code;
             trust = weaker(trust, more_trust);
+            scope = scope.max(more_scope);
         }
-        Ok((message, trust))
+        Ok((message, trust, scope))
     }
 }
 
@@ -228,7 +289,7 @@ impl Route {
         Ok(Route { steps })
     }
 
-    async fn fetch(&self, name: &HickoryName, key: &Key) -> Result<(Message, Trust), Failure> {
+    async fn fetch(&self, name: &HickoryName, key: &Key) -> Result<(Message, Trust, Scope), Failure> {
         let mut failure = None;
         for step in &self.steps {
             match step.fetch(name, key).await {
@@ -242,12 +303,17 @@ impl Route {
 }
 
 impl Step {
-    async fn fetch(&self, name: &HickoryName, key: &Key) -> Result<(Message, Trust), Failure> {
+    /// Recursion and validation here tell nobody of the client's network.
+    async fn fetch(&self, name: &HickoryName, key: &Key) -> Result<(Message, Trust, Scope), Failure> {
         let query = Query::query(name.clone(), RecordType::from(key.qtype));
         match self {
-            Step::Recurse(recursion) => Box::pin(recursion.lookup(query, key.dnssec_ok, key.checking_disabled)).await,
+            Step::Recurse(recursion) => {
+                let (message, trust) = Box::pin(recursion.lookup(query, key.dnssec_ok, key.checking_disabled)).await?;
+                Ok((message, trust, Scope::Everybody))
+            }
             Step::Forward { validator: Some(validator), .. } if !key.checking_disabled => {
-                Box::pin(validator.lookup(query)).await
+                let (message, trust) = Box::pin(validator.lookup(query)).await?;
+                Ok((message, trust, Scope::Everybody))
             }
             Step::Forward { group, .. } => {
                 let mut options = DnsRequestOptions::default();
@@ -256,12 +322,32 @@ impl Step {
                 request.metadata.checking_disabled = key.checking_disabled;
                 // Asks for the AD bit of the answer (RFC 6840, section 5.7).
                 request.metadata.authentic_data = true;
+                if let Some(subnet) = key.way.subnet {
+                    let told = ClientSubnet::new(subnet.address(), subnet.bits(), 0);
+                    let edns = request.edns.get_or_insert_with(Edns::new);
+                    edns.options_mut().insert(EdnsOption::Subnet(told));
+                }
                 let answered = group.ask(&request).await?;
+                let scope = match key.way.subnet {
+                    Some(subnet) => scope_of(&answered.response, subnet)?,
+                    None => Scope::Everybody,
+                };
                 let authentic = answered.secure && answered.response.metadata.authentic_data && !key.checking_disabled;
-                Ok((answered.response.into_message(), Trust::Channel { authentic }))
+                Ok((answered.response.into_message(), Trust::Channel { authentic }, scope))
             }
         }
     }
+}
+
+/// For whom a response is that may depend on the client's network (RFC 7871, section 7.3). One about another network
+/// is refused.
+fn scope_of(response: &Message, subnet: Subnet) -> Result<Scope, Failure> {
+    let told = response.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Subnet));
+    let Some(EdnsOption::Subnet(told)) = told else { return Ok(Scope::Everybody) };
+    if told.source_prefix() != subnet.bits() || told.addr() != subnet.address() {
+        return Err(NetError::from("the upstream answered for another network").into());
+    }
+    Ok(if told.scope_prefix() == 0 { Scope::Everybody } else { Scope::Network })
 }
 
 fn tls_config(options: &Options) -> Result<ClientConfig, ResolveError> {

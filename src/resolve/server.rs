@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) sockets: Arc<Semaphore>,
     /// Client side of TLS; `None` if no upstream needs it.
     pub(super) tls: Option<Arc<ClientConfig>>,
+    /// What its servers are counted and logged as, where not as they are written.
+    pub(super) label: Option<&'static str>,
 }
 
 enum Kind {
@@ -111,7 +113,7 @@ impl Server {
 
     /// The server of an upstream; `None` for those that are no single server.
     pub(super) fn of(upstream: &Upstream, shared: &Shared, bootstrap: impl Fn(&Endpoint) -> Bootstrap) -> Option<Self> {
-        let label = upstream.to_string();
+        let label = shared.label.map_or_else(|| upstream.to_string(), str::to_owned);
         let kind = match upstream {
             Upstream::Plain(address) => return Some(Self::plain(*address, &label, shared)),
             Upstream::Tls(endpoint) => Kind::Tls {

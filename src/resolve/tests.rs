@@ -4,13 +4,13 @@ mod signed;
 mod upstream;
 
 use super::*;
-use crate::model::DomainName;
+use crate::model::{ClientSubnet as ClientSubnetSetting, DomainName};
 use futures_util::future::join_all;
 use hickory_proto::{
-    op::{Message, ResponseCode},
+    op::{Edns, Message, ResponseCode},
     rr::{
         RData, Record, RecordType,
-        rdata::opt::{EdnsCode, EdnsOption},
+        rdata::opt::{ClientSubnet, EdnsCode, EdnsOption},
     },
 };
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -37,7 +37,7 @@ fn name(text: &str) -> DomainName {
 }
 
 fn key(text: &str) -> Key {
-    Key { name: name(text), qtype: 1, dnssec_ok: false, checking_disabled: false }
+    Key::plain(name(text), 1)
 }
 
 fn s(seconds: u64) -> Duration {
@@ -88,6 +88,73 @@ async fn queries_carry_edns_but_never_a_client_subnet() {
         assert!(query.metadata.recursion_desired);
         assert!(edns.option(EdnsCode::Subnet).is_none());
     }
+}
+
+#[tokio::test]
+async fn upstreams_hear_a_network_where_they_may_and_answers_are_kept_for_whom_they_say() {
+    let fake = Fake::start(|question, _| {
+        let mut said = address(question, 300);
+        let told = question.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Subnet)).cloned();
+        let scope = if question.queries[0].name().to_ascii().starts_with("near") { 24 } else { 0 };
+        if let Some(EdnsOption::Subnet(told)) = told {
+            let told = ClientSubnet::new(told.addr(), told.source_prefix(), scope);
+            said.edns.get_or_insert_with(Edns::new).options_mut().insert(EdnsOption::Subnet(told));
+        }
+        Reaction::Say(said)
+    })
+    .await;
+    let resolver = Resolver::new(&plain(&[&fake])).expect("a resolver");
+    let by = |client: &str| super::Way {
+        partition: 0,
+        subnet: Subnet::of(ClientSubnetSetting::Truncated, client.parse().expect("an address")),
+    };
+    for (client, name, asked) in [
+        ("203.0.113.7", "near.example", true),
+        ("203.0.113.99", "near.example", false),
+        ("198.51.100.7", "near.example", true),
+        ("203.0.113.7", "far.example", true),
+        ("198.51.100.7", "far.example", false),
+        ("10.0.0.1", "far.example", true),
+        ("10.0.0.1", "near.example", true),
+    ] {
+        let before = fake.count();
+        resolver.resolve(Key { way: by(client), ..key(name) }).await;
+        assert_eq!(fake.count() - before, usize::from(asked), "{client} {name}");
+        let now = Instant::now();
+        let wire = crate::model::DomainName::from_text(name).expect("a name");
+        assert!(resolver.cached_by(by(client), wire.as_name(), 1, false, false, now).is_some(), "{client} {name}");
+    }
+    let told: Vec<Option<String>> = fake.seen.lock().iter().map(|(query, _)| subnet_told(query)).collect();
+    let expected = ["203.0.113.0/24", "198.51.100.0/24", "203.0.113.0/24"].map(|text| Some(text.to_owned()));
+    assert_eq!(told[..3], expected);
+    assert_eq!(told[3..], [None, None], "a private address is nobody's business");
+}
+
+fn subnet_told(query: &Message) -> Option<String> {
+    match query.edns.as_ref()?.option(EdnsCode::Subnet)? {
+        EdnsOption::Subnet(told) => Some(format!("{}/{}", told.addr(), told.source_prefix())),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn answers_of_a_partition_are_nobody_elses_and_flushed_with_the_rest() {
+    let (own, other) = (
+        Fake::start(|question, _| Reaction::Say(address(question, 300))).await,
+        Fake::start(|question, _| Reaction::Say(denial(question, ResponseCode::NXDomain, 120))).await,
+    );
+    let allow = vec!["127.0.0.0/8".parse().expect("a network")];
+    let resolver = Resolver::new(&Options { tenant_allow: allow, ..plain(&[&own]) }).expect("a resolver");
+    let way = super::Way { partition: 7, subnet: None };
+    let lost = resolver.resolve(Key { way, ..key("www.example") }).await;
+    assert_eq!((lost.rcode, lost.ede), (2, Some(14)), "nobody else is asked before it is set up");
+    resolver.prepare(7, &[other.address.to_string()], &[]).expect("set up");
+    assert_eq!(resolver.resolve(Key { way, ..key("www.example") }).await.rcode, 3);
+    assert_eq!(resolver.resolve(key("www.example")).await.rcode, 0);
+    assert_eq!(resolver.hit("www.example", Instant::now()).map(|answer| answer.rcode), Some(0));
+    assert_eq!((own.count(), other.count()), (1, 1));
+    assert_eq!(resolver.flush(Some(name("example").as_name())), 2);
+    assert!(resolver.cached_by(way, name("www.example").as_name(), 1, false, false, Instant::now()).is_none());
 }
 
 #[tokio::test]

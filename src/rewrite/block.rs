@@ -2,7 +2,7 @@
 
 use crate::{
     category::Catalogue,
-    model::{BlockAnswer, ListId},
+    model::{BlockAnswer, DetectorAction, ListId},
     policy::{Cause, CompiledPolicy, Decision, OwnName, SearchEngines, Services},
 };
 use std::{
@@ -104,7 +104,10 @@ pub fn block_text(out: &mut impl Write, policy: &CompiledPolicy, decision: &Deci
         Cause::Word(_) => write!(out, "{}: word", policy.name)?,
         Cause::Hours => write!(out, "{}: hours", policy.name)?,
         Cause::NotAllowed => write!(out, "{}: not on an allow list", policy.name)?,
-        Cause::Detected(detector) => write!(out, "{}: {}", policy.name, detector.name())?,
+        Cause::Detected(detector) => {
+            let warns = policy.filter.detectors.action(detector) == DetectorAction::Warn;
+            write!(out, "{}: {}{}", policy.name, if warns { "warning: " } else { "" }, detector.name())?;
+        }
         Cause::Address { rebinding: true } => write!(out, "{}: private address", policy.name)?,
         Cause::Address { rebinding: false } => write!(out, "{}: address", policy.name)?,
         Cause::OwnName | Cause::Record(_) | Cause::Paused | Cause::Default { .. } => {}

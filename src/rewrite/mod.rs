@@ -6,6 +6,7 @@
 //! through.
 
 mod block;
+pub mod dns64;
 mod remove;
 
 pub use block::{BlockPage, Shape, block_ede, block_shape, block_text, own_shape};

@@ -168,6 +168,9 @@ impl Record for PolicyFilter {
     }
 }
 
+/// Type CNAME (RFC 1035, section 3.2.2).
+const CNAME: u16 = 5;
+
 impl Record for LocalRecord {
     const TABLE: Table = Table::LocalRecord;
     any!(LocalRecord);
@@ -181,8 +184,14 @@ impl Record for LocalRecord {
         self.id.0
     }
     fn unique(&self) -> Vec<(Unique, Vec<u8>)> {
-        let name = self.name.as_name();
-        vec![(Unique::LocalRecord, Unique::entry(ListId::Policy(self.policy), Action::Allow, name))]
+        let rtype = match &self.answer {
+            FixedAnswer::Records(records) => records.first().map_or(0, |record| record.rtype),
+            FixedAnswer::Alias(_) | FixedAnswer::AliasBelow(_) => CNAME,
+            _ => 0,
+        };
+        let mut key = Unique::entry(ListId::Policy(self.policy), Action::Allow, self.name.as_name());
+        key.extend(rtype.to_be_bytes());
+        vec![(Unique::LocalRecord, key)]
     }
 }
 

@@ -51,7 +51,7 @@ pub enum Unique {
     RoleName,
     /// Owner and name of a subscribed list, the name in lower case.
     ListSourceName,
-    /// Policy and name of a local record.
+    /// Policy, name and type of a local record; 0 stands for a denial.
     LocalRecord,
     /// Customer and name of a zone resolved elsewhere.
     ForwardZone,

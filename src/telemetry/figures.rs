@@ -77,6 +77,8 @@ pub const FIGURES: &[Figure] = &[
     // Records.
     counter("weir_querylog_written_total", "Query events written to the log."),
     counter("weir_querylog_dropped_total", "Query events lost, by reason."),
+    gauge("weir_seen_domains", "Registrable domains remembered to tell which are newly seen."),
+    counter("weir_seen_evicted_total", "Remembered domains that others took the place of."),
     seconds("weir_stats_seconds", Kind::Histogram, "Time to answer a question about the query log."),
     counter("weir_stats_refused_total", "Questions about the query log that were not answered, by reason."),
     counter("weir_reports_total", "Reports made and mailed, by outcome."),

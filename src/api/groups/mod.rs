@@ -21,12 +21,14 @@ mod directory;
 mod dns_settings;
 mod domains;
 mod explain;
+mod forward_zones;
 mod history;
 mod import;
 mod in_force;
 mod interface;
 mod known;
 mod license;
+mod local_records;
 mod location_shown;
 mod location_update;
 mod locations;
@@ -73,6 +75,8 @@ pub fn operations() -> Vec<Operation> {
         customers::operations,
         policies::operations,
         policy_filter::operations,
+        local_records::operations,
+        forward_zones::operations,
         what_if::operations,
         categories::operations,
         known::operations,

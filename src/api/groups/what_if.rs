@@ -236,7 +236,7 @@ fn changed_policy<S>(call: &Call<S>, trial: &Trial, policy: &Policy) -> Result<P
 fn changed_filter<S>(call: &Call<S>, trial: &Trial, policy: &Policy) -> Result<Option<PolicyFilter>, ApiError> {
     let Some(change) = &trial.filter else { return Ok(None) };
     let mut settings = policy_filter::own_settings(&call.view, policy.id);
-    change.apply(&mut settings, policy, &call.view, call.now)?;
+    change.apply(&mut settings, policy, &call.view, &call.services().resolver, call.now)?;
     Ok(Some(PolicyFilter { policy: policy.id, owner: policy.owner, settings, updated: call.now }))
 }
 

@@ -37,6 +37,8 @@ struct Rows {
     recategorized: u32,
     role: u32,
     schedule: u32,
+    record: u32,
+    zone: u32,
     report: String,
     uuid: String,
 }
@@ -48,6 +50,10 @@ impl Rows {
         let policy = id(&house.post(As::One, &format!("/users/{one}/policies"), policy).await.ok());
         let entries = format!("/users/{one}/policies/{policy}/domains/block");
         let entry = id(&house.post(As::One, &entries, json!({ "domain": "a.example" })).await.ok());
+        let record = json!({ "name": "a.example", "type": "NODATA" });
+        let record = id(&house.post(As::One, &format!("/policies/{policy}/records"), record).await.ok());
+        let zone = json!({ "zone": "a.example", "servers": ["192.0.2.1"] });
+        let zone = id(&house.post(As::One, &format!("/users/{one}/forwardzones"), zone).await.ok());
         let msp_entry = id(&house.post(As::Msp, "/domains/block", json!({ "domain": "a.example" })).await.ok());
         let location = json!({ "name": "l", "ip": "198.51.100.0/24" });
         let location = house.post(As::One, &format!("/users/{one}/locations/staticip"), location).await.ok();
@@ -83,6 +89,8 @@ impl Rows {
             cloud_key,
             recategorized,
             schedule: id(&schedule),
+            record,
+            zone,
             report: text(&report["id"]),
             uuid: text(&user["uuid_str"]),
         }
@@ -133,6 +141,8 @@ impl Rows {
             ("{recategorizeid}", self.recategorized.to_string(), NONE),
             ("{roleid}", self.role.to_string(), NONE),
             ("{scheduledreportid}", self.schedule.to_string(), NONE),
+            ("{recordid}", self.record.to_string(), NONE),
+            ("{zoneid}", self.zone.to_string(), NONE),
             ("{reportid}", self.report.clone(), NO_UUID),
             ("{uuid}", self.uuid.clone(), NO_UUID),
         ];

@@ -126,7 +126,7 @@ async fn chosen_upstreams_are_asked_from_the_next_query_on() {
     let resolver = &house.services.resolver;
     let lookup = || async {
         let name = DomainName::from_text("www.example").expect("a name");
-        let key = resolve::Key { name, qtype: 1, dnssec_ok: false, checking_disabled: false };
+        let key = resolve::Key::plain(name, 1);
         resolver.resolve(key).await.addresses().next().map(|address| address.to_string())
     };
     let (one, other) = (dns_server([192, 0, 2, 1]).await, dns_server([192, 0, 2, 2]).await);

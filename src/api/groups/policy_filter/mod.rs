@@ -7,6 +7,7 @@
 mod answers;
 mod detectors;
 mod engines;
+mod resolving;
 mod schedules;
 mod services;
 mod words;
@@ -23,11 +24,13 @@ use crate::{
     },
     model::*,
     policy::effective_filter,
+    resolve::Resolver,
     store::Row,
 };
 use answers::Answers;
 use detectors::Detectors;
 use engines::Engine;
+use resolving::Resolving;
 use schedules::ScheduleItem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -120,6 +123,8 @@ struct FilterReply {
     words: Vec<Word>,
     /// What answers are searched for.
     answers: Answers,
+    /// How names are resolved.
+    resolving: Resolving,
     /// What applies at some hours only.
     schedules: Vec<ScheduleItem>,
     /// What is concluded from our own data.
@@ -169,6 +174,10 @@ pub(super) struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Answers>")]
     answers: Option<Option<Answers>>,
+    /// How names are resolved; the section counts as a whole.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Resolving>")]
+    resolving: Option<Option<Resolving>>,
     /// What applies at some hours only, at most 64.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Vec<ScheduleItem>>", length(max = 64))]
@@ -199,6 +208,7 @@ impl Change {
         settings: &mut FilterSettings,
         policy: &Policy,
         view: &View,
+        resolver: &Resolver,
         now: Timestamp,
     ) -> Result<(), ApiError> {
         if let Some(mode) = self.mode {
@@ -219,6 +229,9 @@ impl Change {
         }
         if let Some(words) = &self.words {
             settings.words = words.as_ref().map(|words| words::read(words)).transpose()?;
+        }
+        if let Some(section) = &self.resolving {
+            settings.resolving = section.as_ref().map(|section| resolving::read(section, resolver)).transpose()?;
         }
         if let Some(items) = &self.schedules {
             settings.schedules = items.as_ref().map(|items| schedules::read(items, policy, view)).transpose()?;
@@ -302,6 +315,7 @@ fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
         lists: filter.lists.unwrap_or_default().iter().map(|id| id.0).collect(),
         words: filter.words.unwrap_or_default().iter().map(Word::from).collect(),
         answers: Answers::from(&filter.answers.unwrap_or_default()),
+        resolving: Resolving::from(&filter.resolving.unwrap_or_default()),
         schedules: filter.schedules.unwrap_or_default().iter().map(ScheduleItem::from).collect(),
         detectors: Detectors::from(&filter.detectors.unwrap_or_default()),
         engines: filter.engines.unwrap_or_default().iter().map(Engine::from).collect(),
@@ -328,7 +342,7 @@ async fn update<S: Scope>(call: Call<S>, Both(at, change): Both<At, Change>) -> 
                 call.check_match(old)?;
             }
             let mut settings = old.as_ref().map(|row| row.value.settings.clone()).unwrap_or_default();
-            change.apply(&mut settings, &policy.value, &call.view, call.now)?;
+            change.apply(&mut settings, &policy.value, &call.view, &call.services().resolver, call.now)?;
             let new = PolicyFilter { policy: policy.value.id, owner: policy.value.owner, settings, updated: call.now };
             let batch = match &old {
                 Some(old) if old.value.settings == new.settings => batch,

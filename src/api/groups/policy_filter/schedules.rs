@@ -9,7 +9,7 @@ use crate::{
     },
     category::Catalogue,
     model::{CategoryId, FilterMode, ListSourceId, Policy, Schedule, ScheduleEffect, WeekSpan},
-    policy::SCHEDULES_MAX,
+    policy::{SCHEDULES_MAX, Services},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
@@ -239,12 +239,7 @@ fn effect(item: &ScheduleItem, at: &str, policy: &Policy, view: &View) -> Result
             if item.services.is_empty() || item.services.len() > SERVICES_MAX {
                 return Err(fault("services", "must have 1 to 500 entries"));
             }
-            let id = |text: &String| {
-                let id = text.strip_prefix("group:").unwrap_or(text);
-                let fits = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || b"-_".contains(&octet);
-                (1..=64).contains(&id.len()) && id.bytes().all(fits)
-            };
-            if !item.services.iter().all(id) {
+            if !item.services.iter().all(|id| Services::get().named(id).is_some()) {
                 return Err(fault("services", "must be ids of services, or `group:` and the id of a group"));
             }
             ScheduleEffect::Services(item.services.clone(), action()?)
