@@ -6,6 +6,7 @@ use super::{
     begin::moment,
     finish::Waiting,
     fixed::Written,
+    inspect::Removal,
     reply::{self, Asked, Scene},
     ways::{lacks_addresses, made_here, prefix_for},
 };
@@ -14,8 +15,8 @@ use crate::{
     identify::{Client, Evidence, Identified, Origin, Supposed, Transport},
     model::{Account, CategorySet, CustomerId, DomainName},
     policy::{
-        Decision, Detector, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict, categorise, choose,
-        evaluate, evaluate_target,
+        Decision, Detector, Inspected, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict,
+        categorise, choose, evaluate,
     },
     resolve::Key,
     rewrite::own_shape,
@@ -160,66 +161,49 @@ impl Plane {
 
         let at = moment(&snapshot, chosen.policy);
         let mut trace = TraceSteps::default();
-        let mut decision = {
+        let decision = {
             let question = Question { suffixes: &suffixes, qtype, client: &client, at };
             let mut decision = evaluate(&snapshot, chosen.policy, &question, &*categories, &mut trace);
             self.observe(&snapshot, chosen.policy, &question, origin.client, false, &mut decision, &mut trace);
             decision
         };
+        let packet = question(name, qtype);
+        let Ok(query) = parse(&packet) else { return explanation };
+        let started = Instant::now();
+        let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision, started };
+        // What the answer decided, where it did.
+        let mut decided = decision;
         let mut answer = None;
         if decision.verdict == Verdict::Allow && resolve && qtype != crate::wire::rtype::ANY {
             self.prepare(chosen.policy);
             let way = self.way(chosen.policy, origin.client, None);
             let key = Key { way, ..Key::plain(name.clone(), qtype) };
             let resolved = self.0.resolver.resolve(key).await;
-            let targets = if decision.allowed_by_list() { &[][..] } else { &resolved.targets };
-            for (index, target) in targets.iter().enumerate() {
-                let suffixes = Suffixes::new(target.as_name(), snapshot.key);
-                let index = index.min(u8::MAX as usize) as u8;
-                let mut steps = TraceSteps::default();
-                let question = Question { suffixes: &suffixes, qtype, client: &client, at };
-                let found = evaluate_target(&snapshot, chosen.policy, &question, index, &*categories, &mut steps);
-                trace.0.extend(steps.0.into_iter().filter(|step| step.decided).map(|step| Step {
-                    number: 9,
-                    title: "answer",
-                    finding: format!("alias {target}: {}", step.finding),
-                    decided: found.is_some_and(|found| !found.spared),
-                }));
-                if let Some(found) = found
-                    && !found.spared
-                {
-                    decision = found;
-                    break;
+            let scene = Scene { snapshot: &snapshot, categories: &categories, now: started };
+            let found = match self.inspect(&scene, &asked, &resolved, &mut trace) {
+                Inspected::Untouched(noted) => noted.filter(|_| !decision.spared),
+                Inspected::Blocked(found) => Some(found),
+                Inspected::Changed { decision, records, strip_ech } => {
+                    let removal = Removal { decision, records: &records, strip_ech };
+                    removal.from(&asked, &resolved).map(|remainder| removal.decided(&asked, &remainder))
                 }
-            }
-            if decision.target.is_none() {
-                trace.0.push(Step {
-                    number: 9,
-                    title: "answer",
-                    finding: format!("resolved, {} aliases looked at", targets.len()),
-                    decided: false,
-                });
-            }
+            };
+            decided = found.unwrap_or(decision);
             answer = Some(resolved);
         }
-        if decision.step() == 10 {
+        if decided.step() == 10 {
             let finding = "nothing decided before: allowed".into();
             trace.0.push(Step { number: 10, title: "allow", finding, decided: true });
         }
         explanation.steps = trace.0;
-        explanation.decided_by = Some(decision.step());
-        explanation.spared = decision.spared;
+        explanation.decided_by = Some(decided.step());
+        explanation.spared = decided.spared;
         explanation.detector = decision.noted.map(Detector::name);
-        explanation.verdict = match decision.verdict {
+        explanation.verdict = match decided.verdict {
             Verdict::Allow => "allowed",
             Verdict::Block => "blocked",
             Verdict::Own(_) | Verdict::Rewrite(_) => "local",
         };
-
-        let packet = question(name, qtype);
-        let Ok(query) = parse(&packet) else { return explanation };
-        let started = Instant::now();
-        let asked = Asked { origin: &origin, client: &client, policy: chosen.policy, query: &query, decision, started };
         explanation.answer = match decision.verdict {
             Verdict::Rewrite(_) if resolve => self.fixed_of(&asked).await,
             Verdict::Allow if resolve && made_here(chosen.policy, &query).is_some() => self.fixed_of(&asked).await,

@@ -299,12 +299,13 @@ impl Plane {
                 return Written::Reply(writer.finish(&Extras { ede: fixed.ede, ..Extras::default() }));
             }
         };
-        if let Some(decision) = self.inspect(scene, asked, Some(end.name()), answer) {
-            return Written::Reply(self.write_block(&Asked { decision, ..*asked }, buffer, limit));
-        }
+        let answer = match self.inspect_alias(scene, asked, end.name(), answer) {
+            Ok(answer) => answer,
+            Err(decision) => return Written::Reply(self.write_block(&Asked { decision, ..*asked }, buffer, limit)),
+        };
 
         let pinned = |address: &&IpAddr| query.qtype == if address.is_ipv4() { rtype::A } else { rtype::AAAA };
-        let has_some = answer.addresses.iter().any(|address| pinned(&address));
+        let has_some = answer.addresses().any(|address| pinned(&&address));
         // A target without IPv6 addresses is one that resolves; one without IPv4 addresses does not.
         let missing = !has_some && (answer.rcode != rcode::NOERROR || query.qtype == rtype::A);
         let mut fallback = fixed.fallback.iter().filter(pinned).filter(|_| missing).peekable();
@@ -318,7 +319,7 @@ impl Plane {
                     writer.answer_address_at(at, path.ttl_s, *address);
                 }
             } else {
-                write_answer_at(&mut writer, at, &end, query.qtype, answer, ttl_at(answer, scene.now));
+                write_answer_at(&mut writer, at, &end, query.qtype, &answer, ttl_at(&answer, scene.now));
             }
         }
         let verdict = if failed { QueryVerdict::Failed } else { fixed.verdict };

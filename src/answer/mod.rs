@@ -5,13 +5,14 @@
 //! answers blocked and cached names without an allocation; `finish` awaits the upstream for the
 //! rest. [`Plane::explain`] takes the same way and keeps every step.
 //!
-//! Read `seam`, `plane`, `begin`, `observe`, `reply`, `fixed` (prescribed answers), `ways` (upstreams and DNS64 of
-//! policies), `finish`, `zones`, `explain`.
+//! Read `seam`, `plane`, `begin`, `observe`, `reply`, `inspect` (what an answer leads to), `fixed` (prescribed
+//! answers), `ways` (upstreams and DNS64 of policies), `finish`, `zones`, `explain`.
 
 mod begin;
 mod explain;
 mod finish;
 mod fixed;
+mod inspect;
 mod observe;
 mod plane;
 mod reply;

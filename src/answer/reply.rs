@@ -1,11 +1,11 @@
 //! Replies from decisions and answers.
 
-use super::{Plane, begin::moment};
+use super::{Plane, inspect::Removal};
 use crate::{
     category::Index,
     identify::{Client, Origin},
-    model::{DomainName, Name},
-    policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, Verdict, evaluate_target},
+    model::Name,
+    policy::{CompiledPolicy, Decision, Inspected, NoTrace, Snapshot, Verdict},
     querylog::{Ended, QueryEvent},
     resolve::Answer,
     rewrite::{Shape, block_ede, block_shape, block_text, own_shape},
@@ -95,31 +95,8 @@ impl Plane {
         writer.finish(&Extras::default())
     }
 
-    /// Looks at what an answer leads to (decision order, section 3, step 9): `alias`, a name that an answer of ours
-    /// led to, then the targets of `answer`. The decision to block is the one of the first that deserves it.
-    pub(super) fn inspect(
-        &self,
-        scene: &Scene<'_>,
-        asked: &Asked<'_>,
-        alias: Option<Name<'_>>,
-        answer: &Answer,
-    ) -> Option<Decision> {
-        if asked.decision.allowed_by_list() {
-            return None;
-        }
-        let at = moment(scene.snapshot, asked.policy);
-        let targets = alias.into_iter().chain(answer.targets.iter().map(DomainName::as_name));
-        targets.enumerate().find_map(|(index, target)| {
-            let suffixes = Suffixes::new(target, scene.snapshot.key);
-            let index = index.min(u8::MAX as usize) as u8;
-            let question = Question { suffixes: &suffixes, qtype: asked.query.qtype, client: asked.client, at };
-            let decision =
-                evaluate_target(scene.snapshot, asked.policy, &question, index, scene.categories, &mut NoTrace);
-            decision.filter(|decision| !decision.spared)
-        })
-    }
-
-    /// Inspects an upstream's answer and writes it, or the block that one of its targets deserves.
+    /// Looks at an upstream's answer (decision order, section 3, step 9) and writes it, without what the policy
+    /// removes, or the block that it deserves. An answer that nothing is removed from is copied as it is.
     pub(super) fn write_answer(
         &self,
         scene: &Scene<'_>,
@@ -128,16 +105,28 @@ impl Plane {
         buffer: &mut [u8],
         limit: usize,
     ) -> usize {
-        if let Some(decision) = self.inspect(scene, asked, None, answer) {
-            return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
-        }
+        let decision = match self.inspect(scene, asked, answer, &mut NoTrace) {
+            Inspected::Blocked(found) => {
+                let decision = Decision { log: found.log && asked.decision.log, ..found };
+                return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
+            }
+            Inspected::Changed { decision, records, strip_ech } => {
+                let removal = Removal { decision, records: &records, strip_ech };
+                return self.write_remainder(asked, answer, &removal, buffer, limit, scene.now);
+            }
+            // What the question itself would have been blocked for comes first.
+            Inspected::Untouched(Some(noted)) if !asked.decision.spared => {
+                Decision { log: noted.log && asked.decision.log, ..noted }
+            }
+            Inspected::Untouched(_) => asked.decision,
+        };
         let mut writer = ReplyWriter::start(buffer, limit, &asked.query.head(), answer.rcode);
         if answer.authentic && (asked.query.dnssec_ok() || asked.query.flags.authentic_data()) {
             writer.authentic();
         }
         writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl_at(answer, scene.now));
         let verdict = if answer.rcode == rcode::SERVFAIL { QueryVerdict::Failed } else { QueryVerdict::Allowed };
-        self.record(asked, verdict, answer.rcode);
+        self.record(&Asked { decision, ..*asked }, verdict, answer.rcode);
         writer.finish(&Extras { ede: answer.ede.map(|code| (code, "")), ..Extras::default() })
     }
 
@@ -182,7 +171,7 @@ pub(super) fn own_soa(ttl: u32) -> Soa<'static> {
 }
 
 /// A short text on the stack; what does not fit is left out.
-struct Text {
+pub(super) struct Text {
     octets: [u8; EDE_TEXT_OCTETS_MAX],
     length: usize,
 }
@@ -194,7 +183,7 @@ impl Default for Text {
 }
 
 impl Text {
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.octets[..self.length]).unwrap_or_default()
     }
 }

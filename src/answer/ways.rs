@@ -61,12 +61,15 @@ impl Plane {
         limit: usize,
     ) -> usize {
         let embeddable = |address: &IpAddr| matches!(address, IpAddr::V4(v4) if dns64::is_embeddable(prefix, *v4));
-        if a.rcode != rcode::NOERROR || !a.addresses.iter().any(embeddable) {
+        if a.rcode != rcode::NOERROR || !a.addresses().any(|address| embeddable(&address)) {
             return self.write_answer(scene, asked, aaaa, buffer, limit);
         }
-        if let Some(decision) = self.inspect(scene, asked, None, a) {
-            return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
-        }
+        let name = asked.query.name.name();
+        let let_through = match self.let_through(scene, asked, (name, rtype::A), a, a.forwarded) {
+            Ok(answer) => answer,
+            Err(decision) => return self.write_without(&Asked { decision, ..*asked }, buffer, limit),
+        };
+        let a = &*let_through;
         let most = if aaaa.rcode == rcode::NOERROR && aaaa.ttl_s > 0 { aaaa.ttl_s } else { MADE_TTL_S };
         let ttl = ttl_at(a, scene.now);
         let aged = |stored: u32| match ttl {
@@ -113,7 +116,7 @@ pub(super) fn prefix_for(policy: &CompiledPolicy, query: &Query<'_>) -> Option<I
 /// name does not exist (RFC 6147, sections 5.1.1 to 5.1.4).
 pub(super) fn lacks_addresses(answer: &Answer) -> bool {
     let native = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if dns64::is_native(*v6));
-    answer.rcode != rcode::NXDOMAIN && !answer.addresses.iter().any(native)
+    answer.rcode != rcode::NXDOMAIN && !answer.addresses().any(|address| native(&address))
 }
 
 /// What a policy with DNS64 answers by itself: reverse names of made addresses, and the name by which clients find the

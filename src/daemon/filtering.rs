@@ -64,7 +64,7 @@ impl Filtering for QueryPath {
         Box::pin(async move {
             let key = Key::plain(name.clone(), qtype);
             let answer = self.plane.resolver().resolve(key).await;
-            Resolved { rcode: answer.rcode, addresses: answer.addresses.to_vec() }
+            Resolved { rcode: answer.rcode, addresses: answer.addresses().collect() }
         })
     }
 

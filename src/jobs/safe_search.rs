@@ -33,7 +33,7 @@ async fn missing(resolver: &Resolver) -> Vec<String> {
     let mut missing = Vec::new();
     for (_, target) in SearchEngines::get().all().iter().flat_map(|engine| engine.targets()) {
         let key = Key::plain(target.name.clone(), rtype::A);
-        if resolver.resolve(key).await.addresses.is_empty() {
+        if resolver.resolve(key).await.addresses().next().is_none() {
             missing.push(target.name.to_string());
         }
     }

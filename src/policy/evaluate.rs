@@ -184,6 +184,11 @@ impl Decision {
         searches || self.verdict == Verdict::Allow && !self.spared && allows
     }
 
+    /// Whether a list of the operator decided: of the system or the MSP.
+    pub fn is_operators(&self) -> bool {
+        matches!(self.cause, Cause::List { list: ListId::System | ListId::Msp(_), .. })
+    }
+
     /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
     pub fn step(&self) -> u8 {
         match self.cause {
@@ -218,7 +223,9 @@ impl Decision {
 /// 7. **Unclassified**: no category at all: blocked where the policy says so.
 /// 8. **Safe search**: a name of a search engine leads to the engine's filtered host, or is blocked where it has
 ///    none. What step 4 allowed stays as it is, but in a policy that lets through nothing else.
-/// 9. **Resolve**, then look at the answer: [`evaluate_target`] for each CNAME and DNAME target.
+/// 9. **Resolve**, then look at the answer ([`inspect`](super::inspect)): [`evaluate_target`] for each name it leads to
+///    (CNAME, DNAME, HTTPS, SVCB, MX, SRV, PTR and others), every address and hint against blocked networks,
+///    private addresses of public names are removed. The answer for a name that step 4 allowed is not looked at.
 /// 10. **Allow.**
 ///
 /// No step allocates.
@@ -261,7 +268,7 @@ pub fn evaluate(
         }
     }
     let active = policy.filter.active(question.at);
-    let mut decision = judge(snapshot, policy, &active, question, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, question, categories, trace);
     if !policy.filter.search.is_off() && decision.verdict == Verdict::Allow {
         hold::hold_search(snapshot, policy, &active, question, categories, &mut decision, trace);
     }
@@ -273,8 +280,8 @@ pub fn evaluate(
     decision
 }
 
-/// Decides one name of an answer, a CNAME or DNAME target, by steps 4 to 6. Unclassified targets
-/// pass: step 7 is about what was asked for. A target that is a canary makes the whole answer one.
+/// Decides one name that an answer leads to by steps 4 to 6. Unclassified targets pass: step 7 is about what was
+/// asked for. A target that is a canary makes the whole answer one.
 pub fn evaluate_target(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
@@ -288,7 +295,7 @@ pub fn evaluate_target(
         let canary = Decision::new(policy.id, Verdict::Own(OwnName::Canary), Cause::OwnName);
         return Some(Decision { target: Some(index), ..canary });
     }
-    let mut decision = judge(snapshot, policy, &active, target, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, target, categories, trace);
     decision.target = Some(index);
     let blocks = decision.verdict == Verdict::Block
         && !matches!(decision.cause, Cause::Unclassified | Cause::NotAllowed | Cause::Hours | Cause::Detected(_));
@@ -304,12 +311,38 @@ impl Decision {
 
     /// Lets a block through where the policy is permissive. The operator's lists stand.
     fn spare(&mut self, active: &Active) {
-        let operators = matches!(self.cause, Cause::List { list: ListId::System | ListId::Msp(_), .. });
-        if active.mode == FilterMode::Permissive && self.verdict == Verdict::Block && !operators {
+        if active.mode == FilterMode::Permissive && self.verdict == Verdict::Block && !self.is_operators() {
             self.verdict = Verdict::Allow;
             self.spared = true;
         }
     }
+}
+
+/// Steps 4 to 10, for a name that passes once more for the name it may be taken for
+/// ([`taken_for`](super::spelling::taken_for)).
+fn judge_spellings(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    active: &Active,
+    question: &Question<'_>,
+    categories: &impl Categories,
+    trace: &mut impl Trace,
+) -> Decision {
+    let decision = judge(snapshot, policy, active, question, categories, trace);
+    if decision.verdict != Verdict::Allow || decision.allowed_by_list() {
+        return decision;
+    }
+    let Some(other) = super::spelling::taken_for(question.suffixes.name()) else { return decision };
+    trace.step(|| Step {
+        number: 4,
+        title: "spelling",
+        finding: format!("the name may be taken for {other}, which is looked at next"),
+        decided: false,
+    });
+    let suffixes = Suffixes::new(other.as_name(), snapshot.key);
+    let question = Question { suffixes: &suffixes, ..*question };
+    let taken = judge(snapshot, policy, active, &question, categories, trace);
+    if taken.verdict == Verdict::Block { taken } else { decision }
 }
 
 /// Steps 4 to 10.

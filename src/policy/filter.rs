@@ -1,7 +1,7 @@
 //! What a policy does beyond lists and categories, with everything inherited filled in.
 
-use super::{Detectors, EffectiveSettings, Schedules, SearchLevels, ServiceSet, Services, Words};
-use crate::model::{AnswerSettings, CategorySet, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule};
+use super::{CompiledAnswers, Detectors, EffectiveSettings, Schedules, SearchLevels, ServiceSet, Services, Words};
+use crate::model::{CategorySet, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule};
 
 /// A policy's filter settings with those of the policies above filled in: `chain` goes from the policy up. A
 /// section counts as a whole, the nearest wins; a pause is the policy's own.
@@ -63,7 +63,7 @@ pub struct CompiledFilter {
     /// Ways around the filter are closed.
     pub close_bypasses: bool,
     /// What answers are searched for.
-    pub answers: AnswerSettings,
+    pub answers: CompiledAnswers,
     /// How names are resolved.
     pub resolving: ResolvingSettings,
     /// What is concluded from our own data.
@@ -99,7 +99,7 @@ impl CompiledFilter {
             // Words are checked before they are stored. Should some not be usable all the same, the others are not lost.
             words: usable(filter.words.as_deref().unwrap_or_default()),
             close_bypasses: filter.close_bypasses.unwrap_or(settings.blocked.contains(super::own::ANONYMIZER)),
-            answers: filter.answers.clone().unwrap_or_default(),
+            answers: CompiledAnswers::new(&filter.answers.clone().unwrap_or_default()),
             resolving: filter.resolving.clone().unwrap_or_default(),
             detectors,
         }

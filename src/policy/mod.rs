@@ -7,9 +7,11 @@
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
 //! and `records` (how a name is found), `routes` (where names are resolved), `search`, `services`, `bypass` and `known`
 //! (names this program knows), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists`
-//! (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `hold` (its
-//! steps for services and search engines), `detect` (what our own data tells of a name), `trace`, then `world`.
+//! (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `spelling` (names that
+//! are taken for others), `evaluate`, `hold` (its steps for services and search engines), `detect` (what our own data
+//! tells of a name), `answer` (what an answer leads to), `trace`, then `world`.
 
+mod answer;
 mod bypass;
 mod categorise;
 mod choose;
@@ -30,6 +32,7 @@ mod search;
 mod services;
 mod slab;
 mod snapshot;
+mod spelling;
 mod suffixes;
 mod trace;
 mod words;
@@ -38,6 +41,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{CompiledAnswers, Inspected, Resolved, inspect};
 pub use bypass::{BypassGroup, BypassNames, Bypasses};
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};

@@ -1,7 +1,7 @@
 //! Answers as octets, ready to be sent.
 
 use super::encode::{self, Encoded};
-use crate::model::{DomainName, Name};
+use crate::{model::Name, wire::Contents};
 use hickory_proto::rr::Record;
 use std::{net::IpAddr, time::Instant};
 
@@ -58,11 +58,10 @@ pub struct Answer {
     pub stale: bool,
     /// Extended error code to send with it (RFC 8914).
     pub ede: Option<u16>,
-    /// Names the question was led to: CNAME targets (those made from a DNAME too) in the order of
-    /// the chain, then targets of HTTPS and SVCB records. What a policy must look at as well.
-    pub targets: Box<[DomainName]>,
-    /// Addresses of the A and AAAA records in the answer section, in order.
-    pub addresses: Box<[IpAddr]>,
+    /// Names and addresses the answer leads to: what a policy must look at as well.
+    pub contents: Contents,
+    /// The name lies in a zone with upstreams of its own, whose addresses may be private.
+    pub forwarded: bool,
     /// For whom it is, where upstreams heard of the client's network.
     pub scope: Scope,
 }
@@ -117,10 +116,21 @@ impl Answer {
             ttl_s: encoded.ttl_s,
             stale: false,
             ede: None,
-            targets: Box::default(),
-            addresses: encoded.addresses,
+            contents: encoded.contents,
+            forwarded: false,
             scope: Scope::Everybody,
         }
+    }
+
+    /// Names the question was led to, in the order of the records: CNAME and DNAME targets along the chain, then
+    /// targets of HTTPS, MX and other records.
+    pub fn targets(&self) -> impl Iterator<Item = Name<'_>> {
+        self.contents.leads().map(|(_, name)| name)
+    }
+
+    /// Addresses of A and AAAA records and of hints, in order.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.contents.addresses(&self.body).map(|(_, address)| address)
     }
 
     /// Whether resolving failed.
@@ -196,11 +206,7 @@ impl Answer {
 
     /// Octets this answer takes in memory.
     pub(super) fn octets(&self) -> usize {
-        size_of::<Self>()
-            + self.body.len()
-            + self.ttl_offsets.len() * 2
-            + self.addresses.len() * size_of::<IpAddr>()
-            + self.targets.iter().map(|name| size_of::<DomainName>() + name.as_wire().len()).sum::<usize>()
+        size_of::<Self>() + self.body.len() + self.ttl_offsets.len() * 2 + self.contents.octets()
     }
 }
 

@@ -5,7 +5,7 @@
 //! name is in, for its lifetime, and the proofs if the client wants them.
 
 use super::{answer::Answer, encode};
-use crate::model::{DomainName, Name};
+use crate::model::Name;
 use hickory_proto::{
     dnssec::{Proof, rdata::DNSSECRData},
     op::{Message, ResponseCode},
@@ -15,6 +15,8 @@ use std::time::Instant;
 
 /// Longest chain of aliases followed.
 const CHAIN_MAX: usize = 32;
+/// Names an answer may lead to: each is judged for every client, so there must be an end.
+const LEADS_MAX: usize = 512;
 /// Proof records kept of an authority section.
 const PROOFS_MAX: usize = 24;
 /// DNAME (RFC 6672).
@@ -50,7 +52,7 @@ pub(super) enum Unusable {
     Bogus,
     /// The aliases run in a circle or on for too long.
     Loop,
-    /// It does not fit a message.
+    /// It does not fit a message, or leads to more names than anybody looks at.
     Size,
 }
 
@@ -104,11 +106,11 @@ pub(super) fn digest(
     if negative && !soa_found {
         encoded.ttl_s = if answers.is_empty() { BARE_DENIAL_S } else { encoded.ttl_s.min(BARE_DENIAL_S) };
     }
-    let mut targets = chain.targets;
-    targets.extend(answers.iter().filter_map(service_target));
+    if encoded.contents.lead_count() > LEADS_MAX {
+        return Err(Unusable::Size);
+    }
     let mut answer = Answer::assemble(code, encoded, now);
     answer.authentic = authentic;
-    answer.targets = targets.into();
     Ok(answer)
 }
 
@@ -119,12 +121,11 @@ pub(super) fn dangling(start: &HickoryName, qtype: RecordType, message: &Message
     }
     let chain = Chain::follow(start, qtype, false, &message.answers)?;
     let explained = message.authorities.iter().any(|record| record.record_type() == RecordType::SOA);
-    (!chain.complete && !chain.targets.is_empty() && !explained).then_some(chain.end)
+    (!chain.complete && chain.end != *start && !explained).then_some(chain.end)
 }
 
 struct Chain {
     records: Vec<Record>,
-    targets: Vec<DomainName>,
     end: HickoryName,
     complete: bool,
 }
@@ -132,12 +133,7 @@ struct Chain {
 impl Chain {
     /// `None`: it never ends.
     fn follow(start: &HickoryName, qtype: RecordType, signatures: bool, answers: &[Record]) -> Option<Chain> {
-        let mut chain = Chain {
-            records: Vec::with_capacity(answers.len()),
-            targets: Vec::new(),
-            end: start.clone(),
-            complete: false,
-        };
+        let mut chain = Chain { records: Vec::with_capacity(answers.len()), end: start.clone(), complete: false };
         let mut seen = vec![start.clone()];
         loop {
             let wanted = |record: &&Record| {
@@ -158,7 +154,6 @@ impl Chain {
             if seen.contains(&next) || seen.len() > CHAIN_MAX {
                 return None;
             }
-            chain.targets.extend(encode::from_hickory(&next));
             seen.push(next.clone());
             chain.end = next;
         }
@@ -235,15 +230,6 @@ fn dname_target(record: &Record) -> Option<HickoryName> {
     }
 }
 
-fn service_target(record: &Record) -> Option<DomainName> {
-    let target = match &record.data {
-        RData::HTTPS(service) => &service.0.target_name,
-        RData::SVCB(service) => &service.target_name,
-        _ => return None,
-    };
-    (!target.is_root()).then(|| encode::from_hickory(target)).flatten()
-}
-
 fn is_rrsig(record: &Record) -> bool {
     matches!(record.data, RData::DNSSEC(DNSSECRData::RRSIG(_)))
 }
@@ -316,6 +302,7 @@ pub(super) fn is_referral(message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::DomainName;
     use hickory_proto::{
         op::{MessageType, OpCode},
         rr::rdata::{self, NULL, SOA, svcb::SVCB},
@@ -360,8 +347,8 @@ mod tests {
         digest(asked, message, Trust::Channel { authentic: false }, LIFETIMES, Instant::now())
     }
 
-    fn texts(names: &[DomainName]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
+    fn targets(answer: &Answer) -> Vec<String> {
+        answer.targets().map(|name| name.to_string()).collect()
     }
 
     #[test]
@@ -375,8 +362,8 @@ mod tests {
         ];
         let answer = digest_a(&message(ResponseCode::NoError, answers, vec![a("www.example.", 9)])).expect("an answer");
         assert_eq!(answer.counts, [3, 0, 0]);
-        assert_eq!(texts(&answer.targets), ["a.cdn.test", "edge.cdn.test"]);
-        assert_eq!((answer.ttl_s, answer.addresses.len()), (60, 1));
+        assert_eq!(targets(&answer), ["a.cdn.test", "edge.cdn.test"]);
+        assert_eq!((answer.ttl_s, answer.addresses().count()), (60, 1));
     }
 
     #[test]
@@ -387,7 +374,7 @@ mod tests {
             answers.extend(made);
             let answer = digest_a(&message(ResponseCode::NoError, answers, vec![])).expect("an answer");
             assert_eq!(answer.counts, [3, 0, 0]);
-            assert_eq!(texts(&answer.targets), ["www.other.test"]);
+            assert_eq!(targets(&answer), ["other.test", "www.other.test"]);
         }
     }
 
@@ -430,7 +417,7 @@ mod tests {
         let answer =
             digest_a(&message(ResponseCode::NXDomain, answers, vec![soa("test.", 60, 60)])).expect("an answer");
         assert_eq!((answer.counts, answer.ttl_s), ([1, 1, 0], 60));
-        assert_eq!(texts(&answer.targets), ["gone.test"]);
+        assert_eq!(targets(&answer), ["gone.test"]);
     }
 
     #[test]
@@ -444,7 +431,7 @@ mod tests {
         let message = message(ResponseCode::NoError, vec![service("."), service("svc.test.")], vec![]);
         let answer = digest(asked, &message, Trust::Channel { authentic: true }, LIFETIMES, Instant::now());
         let answer = answer.expect("an answer");
-        assert_eq!(texts(&answer.targets), ["svc.test"]);
+        assert_eq!(targets(&answer), ["svc.test"]);
         assert!(answer.authentic);
     }
 

@@ -1,12 +1,14 @@
-//! Records to octets, with the places of their TTLs.
+//! Records to octets, with the places of their TTLs and what they lead to.
 
-use crate::model::Name;
+use crate::{
+    model::Name,
+    wire::{Body, Contents},
+};
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
-    rr::{Name as HickoryName, RData, Record, RecordType},
+    rr::{Name as HickoryName, Record, RecordType},
     serialize::binary::{BinDecodable, BinDecoder, BinEncodable},
 };
-use std::net::IpAddr;
 
 /// The sections of a message after its question.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ pub(super) struct Encoded {
     pub(super) ttl_offsets: Box<[u16]>,
     /// The smallest TTL of all records; 0 without records.
     pub(super) ttl_s: u32,
-    pub(super) addresses: Box<[IpAddr]>,
+    pub(super) contents: Contents,
 }
 
 /// Records that make no message: too many octets, or data that cannot be encoded.
@@ -52,16 +54,8 @@ pub(super) fn encode(name: Name<'_>, answers: &[Record], authorities: &[Record])
         body: body.into(),
         ttl_offsets,
         ttl_s: answers.iter().chain(authorities).map(|record| record.ttl).min().unwrap_or(0),
-        addresses: answers.iter().filter_map(address).collect(),
+        contents: Contents::read(&Body::new(name, body), counts),
     })
-}
-
-fn address(record: &Record) -> Option<IpAddr> {
-    match &record.data {
-        RData::A(address) => Some(IpAddr::V4(address.0)),
-        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-        _ => None,
-    }
 }
 
 /// Where the TTL fields of `records` records are; `None` if `body` is not exactly that many.
@@ -98,8 +92,8 @@ pub(super) fn from_hickory(name: &HickoryName) -> Option<crate::model::DomainNam
 mod tests {
     use super::*;
     use crate::model::DomainName;
-    use hickory_proto::rr::rdata;
-    use std::str::FromStr;
+    use hickory_proto::rr::{RData, rdata};
+    use std::{net::IpAddr, str::FromStr};
 
     fn name(text: &str) -> DomainName {
         DomainName::from_text(text).expect("a name")
@@ -115,7 +109,8 @@ mod tests {
         assert_eq!(&encoded.body[..2], b"\xc0\x0c");
         assert_eq!(&*encoded.ttl_offsets, [6]);
         assert_eq!(encoded.ttl_s, 5);
-        assert_eq!(&*encoded.addresses, ["192.0.2.1".parse::<IpAddr>().expect("an address")]);
+        let addresses: Vec<(u16, IpAddr)> = encoded.contents.addresses(&encoded.body).collect();
+        assert_eq!(addresses, [(0, "192.0.2.1".parse().expect("an address"))]);
     }
 
     #[test]

@@ -212,7 +212,8 @@ impl Routes {
         };
         let asked = Asked { name: key.name.as_name(), qtype: RecordType::from(key.qtype), dnssec_ok: key.dnssec_ok };
         let answer = digest::digest(asked, &message, trust, self.lifetimes, now);
-        answer.map(|answer| Answer { scope, ..answer }).map_err(|unusable| {
+        let forwarded = !std::ptr::eq(self.of(key.name.as_name()), &*self.everything);
+        answer.map(|answer| Answer { scope, forwarded, ..answer }).map_err(|unusable| {
             tracing::debug!(name = %key.name, qtype = key.qtype, ?unusable, "answer not usable");
             failed(match unusable {
                 Unusable::Bogus => ede::DNSSEC_BOGUS,

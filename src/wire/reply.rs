@@ -24,6 +24,11 @@ impl At {
     pub fn suffix(offset: u8) -> At {
         At(HEADER_OCTETS as u16 + offset as u16)
     }
+
+    /// The name at this offset into the message; beyond what a pointer reaches (14 bits), the queried name.
+    pub fn offset(offset: usize) -> At {
+        u16::try_from(offset).ok().filter(|&offset| offset < 0x4000).map_or(At::QUESTION, At)
+    }
 }
 
 /// The fields of an SOA record (<https://www.rfc-editor.org/rfc/rfc1035#section-3.3.13>).

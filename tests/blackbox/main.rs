@@ -7,7 +7,9 @@
 
 mod accounts;
 mod admins;
+mod answers;
 mod branding;
+mod bypass;
 mod client;
 mod daemon;
 mod devices;

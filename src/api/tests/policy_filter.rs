@@ -66,6 +66,14 @@ async fn bad_sections_are_named_and_change_nothing() {
             json!({ "mode": "normal", "words": [{ "kind": "keyword", "text": "a!", "action": "block" }] }),
             "words[0].text: must have 3 to 63 letters, digits, hyphens, underscores and dots",
         ),
+        (
+            json!({ "mode": "normal", "answers": { "blocked_networks": ["192.0.2.0/24", "192.0.2.9/24"] } }),
+            "answers.blocked_networks[1]: stands there twice",
+        ),
+        (
+            json!({ "mode": "normal", "answers": { "rebinding_allowed": ["."] } }),
+            "answers.rebinding_allowed[0]: must not be the root",
+        ),
     ] {
         assert_eq!(house.post(As::One, &path, body).await.refused(400), expected);
     }
@@ -161,4 +169,20 @@ async fn detectors_are_off_until_a_policy_sets_them() {
     ] {
         assert_eq!(house.post(As::One, &path, json!({ "detectors": detectors })).await.refused(400), expected);
     }
+}
+
+#[tokio::test]
+async fn what_answers_are_searched_for_is_one_section_with_defaults() {
+    let (house, path) = house().await;
+    let defaults = json!({ "inspect": true, "action": "block", "blocked_networks": [], "rebinding_protection": true,
+        "rebinding_allowed": [], "strip_ech": false });
+    assert_eq!(house.get(As::One, &path).await.ok()["answers"], defaults);
+    let section = json!({ "action": "remove", "blocked_networks": ["192.0.2.9/24", "2001:db8::1"],
+        "rebinding_allowed": ["Plex.Direct."], "strip_ech": true });
+    let shown = house.post(As::One, &path, json!({ "answers": section })).await.ok();
+    let expected = json!({ "inspect": true, "action": "remove", "blocked_networks": ["192.0.2.0/24", "2001:db8::1"],
+        "rebinding_protection": true, "rebinding_allowed": ["plex.direct"], "strip_ech": true });
+    assert_eq!((shown["answers"].clone(), shown["own"].clone()), (expected, json!(["answers"])));
+    let shown = house.post(As::One, &path, json!({ "answers": null })).await.ok();
+    assert_eq!((shown["answers"].clone(), shown["own"].clone()), (defaults, json!([])));
 }

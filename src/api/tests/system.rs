@@ -127,7 +127,7 @@ async fn chosen_upstreams_are_asked_from_the_next_query_on() {
     let lookup = || async {
         let name = DomainName::from_text("www.example").expect("a name");
         let key = resolve::Key::plain(name, 1);
-        resolver.resolve(key).await.addresses.first().map(ToString::to_string)
+        resolver.resolve(key).await.addresses().next().map(|address| address.to_string())
     };
     let (one, other) = (dns_server([192, 0, 2, 1]).await, dns_server([192, 0, 2, 2]).await);
     let configured = house.get(As::Sales, "/dns").await.ok();

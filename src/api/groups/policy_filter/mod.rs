@@ -4,6 +4,7 @@
 //! A section that is absent from a change stays; `null` gives it back to the policy above. Each section's
 //! form stands in a file of its own.
 
+mod answers;
 mod detectors;
 mod engines;
 mod resolving;
@@ -26,6 +27,7 @@ use crate::{
     resolve::Resolver,
     store::Row,
 };
+use answers::Answers;
 use detectors::Detectors;
 use engines::Engine;
 use resolving::Resolving;
@@ -119,6 +121,8 @@ struct FilterReply {
     lists: Vec<u32>,
     /// Keywords and regular expressions.
     words: Vec<Word>,
+    /// What answers are searched for.
+    answers: Answers,
     /// How names are resolved.
     resolving: Resolving,
     /// What applies at some hours only.
@@ -166,6 +170,10 @@ pub(super) struct Change {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Vec<Word>>", length(max = 1_000))]
     words: Option<Option<Vec<Word>>>,
+    /// What answers are searched for; the section counts as a whole.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Answers>")]
+    answers: Option<Option<Answers>>,
     /// How names are resolved; the section counts as a whole.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Resolving>")]
@@ -227,6 +235,9 @@ impl Change {
         }
         if let Some(items) = &self.schedules {
             settings.schedules = items.as_ref().map(|items| schedules::read(items, policy, view)).transpose()?;
+        }
+        if let Some(answers) = &self.answers {
+            settings.answers = answers.as_ref().map(answers::read).transpose()?;
         }
         if let Some(form) = &self.detectors {
             settings.detectors = form.as_ref().map(detectors::read).transpose()?;
@@ -303,6 +314,7 @@ fn show<S>(call: &Call<S>, policy: &Policy) -> Single<FilterReply> {
         close_bypasses: filter.close_bypasses,
         lists: filter.lists.unwrap_or_default().iter().map(|id| id.0).collect(),
         words: filter.words.unwrap_or_default().iter().map(Word::from).collect(),
+        answers: Answers::from(&filter.answers.unwrap_or_default()),
         resolving: Resolving::from(&filter.resolving.unwrap_or_default()),
         schedules: filter.schedules.unwrap_or_default().iter().map(ScheduleItem::from).collect(),
         detectors: Detectors::from(&filter.detectors.unwrap_or_default()),

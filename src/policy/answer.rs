@@ -1,0 +1,253 @@
+//! Step 9: what an answer leads to.
+
+use super::{
+    Categories, Cause, CompiledPolicy, Decision, NoTrace, Question, Snapshot, Step, Suffixes, Trace, TraceSteps,
+    Verdict, evaluate_target,
+};
+use crate::{
+    identify::{Client, PrefixTable},
+    model::{AnswerAction, AnswerSettings, DomainName, FilterMode, Name, Timestamp},
+    wire::{Contents, carried_v4, is_private},
+};
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
+
+/// What answers are searched for, compiled for the query path.
+#[derive(Clone)]
+pub struct CompiledAnswers {
+    /// Names and addresses are looked at. Where not, the operator's lists still are.
+    pub inspect: bool,
+    /// What happens to what is found.
+    pub action: AnswerAction,
+    /// Blocked addresses; `None` for none.
+    blocked: Option<Arc<PrefixTable<()>>>,
+    /// Private addresses in answers for public names are removed.
+    pub rebinding: bool,
+    /// Names that may have private addresses.
+    rebinding_allowed: Box<[DomainName]>,
+    /// ECH configurations are removed.
+    pub strip_ech: bool,
+}
+
+impl CompiledAnswers {
+    /// Compiles the settings of a policy.
+    pub fn new(settings: &AnswerSettings) -> Self {
+        let mut blocked = PrefixTable::default();
+        for net in &settings.blocked_nets {
+            blocked.insert(*net, ());
+        }
+        CompiledAnswers {
+            inspect: settings.inspect,
+            action: settings.action,
+            blocked: (!blocked.is_empty()).then(|| Arc::new(blocked)),
+            rebinding: settings.rebinding,
+            rebinding_allowed: settings.rebinding_allowed.clone().into(),
+            strip_ech: settings.strip_ech,
+        }
+    }
+
+    /// Whether private addresses may stand in the answer for `name`: it is no public one, or the policy lists it.
+    fn may_be_private(&self, name: Name<'_>) -> bool {
+        !is_public(name) || self.rebinding_allowed.iter().any(|listed| name.is_at_or_below(listed.as_name()))
+    }
+}
+
+impl std::fmt::Debug for CompiledAnswers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CompiledAnswers")
+            .field("inspect", &self.inspect)
+            .field("action", &self.action)
+            .field("blocked", &self.blocked.as_ref().map_or(0, |nets| nets.len()))
+            .field("rebinding", &self.rebinding)
+            .field("rebinding_allowed", &self.rebinding_allowed)
+            .field("strip_ech", &self.strip_ech)
+            .finish()
+    }
+}
+
+/// Names of networks of their own, which nobody can have in public: RFC 6762 (section 3 and appendix G), RFC 8375,
+/// ICANN's `internal`, and what routers call themselves.
+static OWN_NETWORKS: LazyLock<[DomainName; 9]> = LazyLock::new(|| {
+    ["home.arpa", "internal", "intranet", "private", "corp", "home", "lan", "local", "localdomain"]
+        .map(|name| DomainName::from_text(name).expect("a name"))
+});
+
+/// Whether others could have made this name: not one of a single label, not one of a network of its own.
+fn is_public(name: Name<'_>) -> bool {
+    name.label_count() > 1 && !OWN_NETWORKS.iter().any(|network| name.is_at_or_below(network.as_name()))
+}
+
+/// An answer that may be given to a client.
+#[derive(Clone, Copy)]
+pub struct Resolved<'a> {
+    /// The name asked for.
+    pub name: Name<'a>,
+    /// The type asked for.
+    pub qtype: u16,
+    /// Who asks.
+    pub client: &'a Client,
+    /// The moment; it need not be right where [`Snapshot::is_timed`] is false.
+    pub at: Timestamp,
+    /// What the answer leads to.
+    pub contents: &'a Contents,
+    /// The answer's sections, which `contents` was read from.
+    pub octets: &'a [u8],
+    /// It comes from a zone with upstreams of its own.
+    pub forwarded: bool,
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inspected {
+    /// It is given as it is. With a decision: that would have blocked it, but the policy only tells of it.
+    Untouched(Option<Decision>),
+    /// The policy's block answer takes its place.
+    Blocked(Decision),
+    /// It is given without some of what is in it.
+    Changed {
+        /// What removed the first record; `None` where nothing but ECH configurations is removed.
+        decision: Option<Decision>,
+        /// Numbers of the records to remove; one may come more than once.
+        records: Vec<u16>,
+        /// ECH configurations are removed.
+        strip_ech: bool,
+    },
+}
+
+/// Looks at the answer for a question that `decided` lets through: every name it leads to by [`evaluate_target`], every
+/// address and hint against the policy's blocked networks, and private addresses of public names (rebinding).
+///
+/// - The answer for a name that a list, service or word allows (step 4) is not looked at, nor its addresses, nor ECH: it stays
+///   as it is, octet for octet. That is how a policy lists a domain whose addresses are private, beside
+///   its list of such names; names of zones with upstreams of their own need neither.
+/// - A policy that does not look at answers still hears the operator's lists.
+/// - Private addresses are always removed, other findings as the policy's action says. One block is enough: nothing is
+///   looked at behind it.
+/// - A permissive policy only tells of the first finding, and leaves ECH. A pause ends all but the operator's lists.
+///
+/// Allocates for changed answers only.
+pub fn inspect(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    decided: &Decision,
+    resolved: &Resolved<'_>,
+    categories: &impl Categories,
+    trace: &mut impl Trace,
+) -> Inspected {
+    if decided.allowed_by_list() {
+        trace.step(|| step("not looked at: a list allows the name".into(), false));
+        return Inspected::Untouched(None);
+    }
+    let settings = &policy.filter.answers;
+    let active = policy.filter.active(resolved.at);
+    let permissive = active.mode == FilterMode::Permissive;
+    let mut findings = Findings { spared: None, removed: None, records: Vec::new() };
+
+    for (index, (record, name)) in resolved.contents.leads().enumerate() {
+        let suffixes = Suffixes::new(name, snapshot.key);
+        let question =
+            Question { suffixes: &suffixes, qtype: resolved.qtype, client: resolved.client, at: resolved.at };
+        let index = index.min(u8::MAX as usize) as u8;
+        let found = evaluate_target(snapshot, policy, &question, index, categories, &mut NoTrace)
+            .filter(|found| settings.inspect || found.is_operators() || is_own(found));
+        trace.step(|| {
+            let mut steps = TraceSteps::default();
+            evaluate_target(snapshot, policy, &question, index, categories, &mut steps);
+            let finding = steps.0.pop().map_or_else(|| "nothing blocks it".into(), |step| step.finding);
+            step(format!("leads to {name}: {finding}"), found.is_some_and(|found| !found.spared))
+        });
+        let Some(found) = found else { continue };
+        if let Some(blocked) = findings.take(found, record, settings.action) {
+            return Inspected::Blocked(blocked);
+        }
+    }
+
+    if settings.inspect && !active.paused && looks_at_addresses(policy) {
+        for (record, address) in resolved.contents.addresses(resolved.octets) {
+            let Some(cause) = blocked_address(policy, address) else { continue };
+            trace.step(|| step(format!("address {address} is blocked"), !permissive));
+            if let Some(blocked) = findings.take(finding(policy, cause, permissive), record, settings.action) {
+                return Inspected::Blocked(blocked);
+            }
+        }
+    }
+
+    let private = settings.rebinding && resolved.contents.has_private() && !resolved.forwarded && !active.paused;
+    if private && !settings.may_be_private(resolved.name) {
+        for (record, address) in resolved.contents.addresses(resolved.octets) {
+            if is_private(address) {
+                trace.step(|| step(format!("address {address} is private, the name is public"), !permissive));
+                let found = finding(policy, Cause::Address { rebinding: true }, permissive);
+                findings.take(found, record, AnswerAction::Remove);
+            }
+        }
+    }
+
+    let strip_ech = settings.strip_ech && resolved.contents.has_ech() && !permissive;
+    trace.step(|| {
+        let (names, addresses) = (resolved.contents.lead_count(), resolved.contents.addresses(resolved.octets).count());
+        let ech = if strip_ech { ", ECH removed" } else { "" };
+        step(format!("resolved, {names} names and {addresses} addresses in it{ech}"), false)
+    });
+    if findings.records.is_empty() && !strip_ech {
+        return Inspected::Untouched(findings.spared);
+    }
+    Inspected::Changed { decision: findings.removed.or(findings.spared), records: findings.records, strip_ech }
+}
+
+/// Whether any address could be blocked by this policy: its own networks, and the addresses of its subscribed lists.
+fn looks_at_addresses(policy: &CompiledPolicy) -> bool {
+    policy.filter.answers.blocked.is_some()
+}
+
+/// Why an address is blocked: every address and hint of an answer comes through here.
+fn blocked_address(policy: &CompiledPolicy, address: IpAddr) -> Option<Cause> {
+    let blocked = policy.filter.answers.blocked.as_ref()?;
+    // Behind a translator, an IPv6 address reaches the IPv4 address in it.
+    let carried = match address {
+        IpAddr::V6(address) => carried_v4(address).map(IpAddr::V4),
+        IpAddr::V4(_) => None,
+    };
+    let found = std::iter::once(address).chain(carried).any(|address| blocked.longest_match(address).is_some());
+    found.then_some(Cause::Address { rebinding: false })
+}
+
+/// The decision about an address.
+fn finding(policy: &CompiledPolicy, cause: Cause, permissive: bool) -> Decision {
+    let verdict = if permissive { Verdict::Allow } else { Verdict::Block };
+    Decision { spared: permissive, ..Decision::new(policy.id, verdict, cause) }
+}
+
+fn step(finding: String, decided: bool) -> Step {
+    Step { number: 9, title: "answer", finding, decided }
+}
+
+/// Whether the whole answer becomes one of ours: a target is a canary.
+fn is_own(found: &Decision) -> bool {
+    matches!(found.verdict, Verdict::Own(_))
+}
+
+/// What was found so far.
+struct Findings {
+    spared: Option<Decision>,
+    removed: Option<Decision>,
+    records: Vec<u16>,
+}
+
+impl Findings {
+    /// Takes a finding in; gives it back where it blocks the answer.
+    fn take(&mut self, found: Decision, record: u16, action: AnswerAction) -> Option<Decision> {
+        if found.spared {
+            self.spared.get_or_insert(found);
+            return None;
+        }
+        if action == AnswerAction::Block || is_own(&found) {
+            return Some(found);
+        }
+        self.removed.get_or_insert(found);
+        self.records.push(record);
+        None
+    }
+}
