@@ -85,7 +85,7 @@ impl Answerer for Plane {
         let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
         let scene = Scene { snapshot: &snapshot, categories: &categories, now };
         if let Verdict::Rewrite(rewrite) = decision.verdict
-            && let Some(fixed) = prescribed(policy, &suffixes, query.qtype, rewrite)
+            && let Some(fixed) = prescribed(&snapshot, policy, &question, rewrite)
         {
             if query.qtype == rtype::ANY && fixed.has_records() {
                 return Outcome::Reply(self.write_any(&asked, buffer, limit));

@@ -192,6 +192,19 @@ impl Plane {
                     decided: false,
                 });
             }
+            let packet = question(name, qtype);
+            if decision.target.is_none()
+                && let Ok(query) = parse(&packet)
+            {
+                let (client, policy, started) = (&client, chosen.policy, Instant::now());
+                let asked = Asked { origin: &origin, client, policy, query: &query, decision, started };
+                let scene = Scene { snapshot: &snapshot, categories: &categories, now: started };
+                let mut steps = TraceSteps::default();
+                let found = self.inspect_listed(&scene, &asked, &resolved, &mut steps);
+                let steps = steps.0.into_iter().filter(|step| step.decided);
+                trace.0.extend(steps.map(|step| Step { number: 9, title: "answer", ..step }));
+                decision = found.unwrap_or(decision);
+            }
             answer = Some(resolved);
         }
         if decision.step() == 10 {

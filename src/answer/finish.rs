@@ -2,13 +2,13 @@
 
 use super::{
     Plane,
-    begin::Asker,
+    begin::{Asker, moment},
     fixed::{Written, prescribed},
     reply::{self, Asked, Scene},
 };
 use crate::{
     identify::{Client, Origin, Transport},
-    policy::{Decision, Suffixes, Verdict},
+    policy::{Decision, Question, Suffixes, Verdict},
     resolve::{Answer, Key},
     telemetry::QueryVerdict,
     wire::{self, MESSAGE_OCTETS_MAX, Query, ReplyWriter, UDP_OCTETS_MAX, ede, rcode},
@@ -115,8 +115,10 @@ impl Plane {
                 let policy = snapshot.policies.get(decision.policy.0)?;
                 let asked = Asked { origin, client, policy, query, decision, started };
                 let suffixes = Suffixes::new(query.name.name(), snapshot.key);
+                let at = moment(&snapshot, policy);
+                let question = Question { suffixes: &suffixes, qtype: query.qtype, client, at };
                 let fixed = match decision.verdict {
-                    Verdict::Rewrite(rewrite) => prescribed(policy, &suffixes, query.qtype, rewrite),
+                    Verdict::Rewrite(rewrite) => prescribed(&snapshot, policy, &question, rewrite),
                     _ => None,
                 };
                 let Some(fixed) = fixed else { break };

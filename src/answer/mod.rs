@@ -5,12 +5,14 @@
 //! answers blocked and cached names without an allocation; `finish` awaits the upstream for the
 //! rest. [`Plane::explain`] takes the same way and keeps every step.
 //!
-//! Read `seam`, `plane`, `begin`, `reply`, `fixed` (prescribed answers), `finish`, `zones`, `explain`.
+//! Read `seam`, `plane`, `begin`, `reply`, `fixed` (prescribed answers), `listed` (what
+//! lists say of answers), `finish`, `zones`, `explain`.
 
 mod begin;
 mod explain;
 mod finish;
 mod fixed;
+mod listed;
 mod plane;
 mod reply;
 mod seam;

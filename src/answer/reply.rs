@@ -5,7 +5,7 @@ use crate::{
     category::Index,
     identify::{Client, Origin},
     model::{DomainName, Name},
-    policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, Verdict, evaluate_target},
+    policy::{Cause, CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, Verdict, evaluate_target},
     querylog::{Ended, QueryEvent},
     resolve::Answer,
     rewrite::{Shape, block_ede, block_shape, block_text, own_shape},
@@ -109,14 +109,15 @@ impl Plane {
         }
         let at = moment(scene.snapshot, asked.policy);
         let targets = alias.into_iter().chain(answer.targets.iter().map(DomainName::as_name));
-        targets.enumerate().find_map(|(index, target)| {
+        let found = targets.enumerate().find_map(|(index, target)| {
             let suffixes = Suffixes::new(target, scene.snapshot.key);
             let index = index.min(u8::MAX as usize) as u8;
             let question = Question { suffixes: &suffixes, qtype: asked.query.qtype, client: asked.client, at };
             let decision =
                 evaluate_target(scene.snapshot, asked.policy, &question, index, scene.categories, &mut NoTrace);
             decision.filter(|decision| !decision.spared)
-        })
+        });
+        found.or_else(|| self.inspect_listed(scene, asked, answer, &mut NoTrace).filter(|decision| !decision.spared))
     }
 
     /// Inspects an upstream's answer and writes it, or the block that one of its targets deserves.
@@ -144,6 +145,11 @@ impl Plane {
     /// Counts the query, and tells the query log unless the deciding entry says not to.
     pub(super) fn record(&self, asked: &Asked<'_>, verdict: QueryVerdict, rcode: u16) {
         self.0.counters.count(verdict, asked.origin.transport, rcode);
+        if asked.decision.log
+            && let Cause::Subscribed { list, .. } = asked.decision.cause
+        {
+            self.0.snapshot.load().lists.count_source(list);
+        }
         if asked.decision.log && self.0.events.is_enabled() {
             self.0.events.send(QueryEvent::new(
                 asked.origin,

@@ -7,8 +7,8 @@
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
 //! and `records` (how a name is found), `search`, `services`, `bypass` and `known` (names this program knows),
 //! `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists` (lists that policies
-//! subscribe to), `words` (their keywords and expressions), `categorise`, `evaluate`, `hold` (its steps for services
-//! and search engines), `trace`, then `world`.
+//! subscribe to), `subscriptions` (which of them count) and `subscribed` (step 5), `words` (keywords and expressions
+//! of policies), `categorise`, `evaluate`, `hold` (its steps for services and search engines), `trace`, then `world`.
 
 mod bypass;
 mod categorise;
@@ -28,6 +28,8 @@ mod search;
 mod services;
 mod slab;
 mod snapshot;
+mod subscribed;
+mod subscriptions;
 mod suffixes;
 mod trace;
 mod words;
@@ -40,7 +42,10 @@ pub use bypass::{BypassGroup, BypassNames, Bypasses};
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
 pub use effective::{EffectiveSettings, Presets, effective};
-pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
+pub use evaluate::{
+    Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_address,
+    evaluate_name_server, evaluate_target,
+};
 pub use filter::{Active, CompiledFilter, effective_filter};
 pub use known::KnownNames;
 pub use lists::{
@@ -60,6 +65,8 @@ pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,
 };
+pub use subscribed::{CompiledSource, rule_for};
+use subscriptions::Subscriptions;
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};
 pub use words::{WordCache, WordError, WordFault, Words};

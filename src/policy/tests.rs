@@ -1,5 +1,7 @@
 //! The decision order as tables: rows in, decisions out.
 
+mod subscribed;
+
 use super::*;
 use crate::{
     identify::{Client, Evidence, Identified, Supposed},

@@ -2,13 +2,13 @@
 
 use super::{
     CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
-    LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Schedules, Snapshot, Zones, effective,
-    effective_filter,
+    ListTable, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Schedules, Snapshot, Subscriptions,
+    Zones, effective, effective_filter,
 };
 use crate::model::{
     Account, Address, Customer, CustomerId, Device, DomainName, EntryId, FilterSettings, Group, GroupId, InternalUser,
-    InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId,
-    PolicySettings, Recategorisation, Timestamp,
+    InternalUserId, ListEntry, ListId, ListSource, ListSourceId, LocalRecord, Location, Msp, MspId, Policy,
+    PolicyFilter, PolicyId, PolicySettings, Recategorisation, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -45,6 +45,8 @@ pub enum Row {
     Filter(PolicyFilter),
     /// A name a policy answers itself.
     Record(LocalRecord),
+    /// A list that policies subscribe to.
+    Source(ListSource),
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +110,7 @@ pub struct World {
     recategorised: HashMap<Account, NameMap<Recategorised>>,
     filters: HashMap<PolicyId, (Account, FilterSettings)>,
     records: HashMap<PolicyId, LocalRecords>,
+    subscriptions: Subscriptions,
     zones: Zones,
     /// Entries that end, by the moment they do.
     ending: BTreeSet<(Timestamp, EntryId)>,
@@ -145,6 +148,7 @@ impl World {
             recategorised: HashMap::new(),
             filters: HashMap::new(),
             records: HashMap::new(),
+            subscriptions: Subscriptions::default(),
             zones: Zones::default(),
             ending: BTreeSet::new(),
             dirty: Dirty::default(),
@@ -155,6 +159,22 @@ impl World {
     pub fn set_presets(&mut self, presets: Presets) {
         self.presets = presets;
         self.dirty.all_policies = true;
+    }
+
+    /// Takes another table of subscribed lists; policies choose among its lists anew.
+    pub fn set_lists(&mut self, lists: Arc<ListTable>) {
+        self.snapshot.lists = lists;
+        self.subscriptions.forget();
+        let with_lists = self.snapshot.policies.iter().filter(|(_, policy)| policy.filter.has_lists());
+        let chosen: Vec<_> = with_lists.map(|(id, policy)| (id, policy.clone())).collect();
+        for (id, mut policy) in chosen {
+            let filter = &mut Arc::make_mut(&mut policy).filter;
+            for lists in std::iter::once(&mut filter.lists).chain(filter.timed_lists.iter_mut().map(|(_, lists)| lists))
+            {
+                *lists = self.subscriptions.select(&self.snapshot.lists, lists.ids());
+            }
+            self.snapshot.policies.set(id, Some(policy));
+        }
     }
 
     /// Takes the time zones that schedules go by, instead of those compiled in: every policy is compiled again.
@@ -298,6 +318,15 @@ impl World {
                 self.records(record.policy).insert(record);
                 self.touch_records(record);
             }
+            Row::Source(source) => {
+                let compiled = self.subscriptions.insert(source);
+                self.snapshot.sources.set(source.id.0, Some(Arc::new(compiled)));
+                let unchanged = matches!(before, Some(Row::Source(old))
+                    if (old.owner, old.enabled, old.everywhere) == (source.owner, source.enabled, source.everywhere));
+                if !unchanged {
+                    self.touch_subscribers(source.owner);
+                }
+            }
         }
     }
 
@@ -354,6 +383,11 @@ impl World {
                     self.records.remove(&record.policy);
                 }
                 self.touch_records(record);
+            }
+            Row::Source(source) => {
+                self.subscriptions.remove(source);
+                self.snapshot.sources.set(source.id.0, None);
+                self.touch_subscribers(source.owner);
             }
         }
     }
@@ -442,11 +476,24 @@ impl World {
             Account::Customer(customer) => Some(customer),
             _ => None,
         };
-        let filter = effective_filter(&filters);
+        let wanted = effective_filter(&filters);
         let timezone = customer.and_then(|id| self.customers.get(&id)).map_or("", |customer| &customer.timezone);
         let local = self.zones.of_customer(timezone);
-        let schedules = Schedules::compile(filter.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
-        let filter = CompiledFilter::new(&filter, &settings, schedules);
+        let schedules = Schedules::compile(wanted.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
+        let mut filter = CompiledFilter::new(&wanted, &settings, schedules);
+        let msp = match policy.owner {
+            Account::Customer(id) => self.customers.get(&id).and_then(|customer| customer.msp),
+            Account::Msp(id) => Some(id),
+            Account::System => None,
+        };
+        let accounts = [Some(Account::System), msp.map(Account::Msp), Some(policy.owner)];
+        let own = wanted.lists.unwrap_or_default();
+        let mut select = |besides: &[ListSourceId]| {
+            let ids = self.subscriptions.counting(&accounts, &[&own[..], besides].concat());
+            self.subscriptions.select(&self.snapshot.lists, &ids)
+        };
+        filter.lists = select(&[]);
+        filter.timed_lists = filter.schedules.lists().map(|(number, lists)| (number, select(lists))).collect();
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
         let records = self.records_over_default(id, policy.owner);
         let compiled = CompiledPolicy::new(id, &policy.name, customer, &settings, list, filter, records);
@@ -598,6 +645,20 @@ impl World {
     fn touch_filter(&mut self, filter: &PolicyFilter) {
         let is_default = self.policies.get(&filter.policy).is_some_and(|policy| policy.is_default);
         self.touch_policy(filter.policy, filter.owner, is_default);
+    }
+
+    /// Notes that lists of this account came, went or count differently.
+    fn touch_subscribers(&mut self, owner: Account) {
+        match owner {
+            Account::System => self.dirty.all_policies = true,
+            Account::Msp(msp) => {
+                self.touch_policies_of(owner);
+                for customer in self.customers_of.get(&msp).cloned().unwrap_or_default() {
+                    self.touch_policies_of(Account::Customer(customer));
+                }
+            }
+            Account::Customer(_) => self.touch_policies_of(owner),
+        }
     }
 
     fn touch_policies_of(&mut self, account: Account) {

@@ -17,6 +17,7 @@ pub(super) fn deciding(row: &AnyRow) -> Option<Row> {
         AnyRow::Recategorisation(row) => Row::Recategorisation(row.clone()),
         AnyRow::PolicyFilter(row) => Row::Filter(row.clone()),
         AnyRow::LocalRecord(row) => Row::Record(row.clone()),
+        AnyRow::ListSource(row) => Row::Source(row.clone()),
         _ => return None,
     })
 }
