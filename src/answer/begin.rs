@@ -89,7 +89,7 @@ impl Answerer for Plane {
         let made = (decision.verdict == Verdict::Allow).then(|| made_here(policy, &query)).flatten();
         let fixed = match (&made, decision.verdict) {
             (Some(answer), _) => Some(told_as(answer)),
-            (None, Verdict::Rewrite(rewrite)) => prescribed(policy, &suffixes, query.qtype, rewrite),
+            (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite),
             (None, _) => None,
         };
         if let Some(fixed) = fixed {

@@ -2,14 +2,14 @@
 
 use super::{
     Plane,
-    begin::Asker,
+    begin::{Asker, moment},
     fixed::{Written, prescribed},
     reply::{self, Asked, Scene},
     ways::{lacks_addresses, made_here, prefix_for, told_as},
 };
 use crate::{
     identify::{Client, Origin, Transport},
-    policy::{Decision, Suffixes, Verdict},
+    policy::{Decision, Question, Suffixes, Verdict},
     resolve::{Answer, Key, Way},
     telemetry::QueryVerdict,
     wire::{self, MESSAGE_OCTETS_MAX, Query, ReplyWriter, UDP_OCTETS_MAX, ede, rcode, rtype},
@@ -134,10 +134,12 @@ impl Plane {
                 let policy = snapshot.policies.get(decision.policy.0)?;
                 let asked = Asked { origin, client, policy, query, decision, started };
                 let suffixes = Suffixes::new(query.name.name(), snapshot.key);
+                let at = moment(&snapshot, policy);
+                let question = Question { suffixes: &suffixes, qtype: query.qtype, client, at };
                 let made = (decision.verdict == Verdict::Allow).then(|| made_here(policy, query)).flatten();
                 let fixed = match (&made, decision.verdict) {
                     (Some(answer), _) => Some(told_as(answer)),
-                    (None, Verdict::Rewrite(rewrite)) => prescribed(policy, &suffixes, query.qtype, rewrite),
+                    (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite),
                     (None, _) => return Some(Written::Pass),
                 };
                 let Some(fixed) = fixed else { break };

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     identify::Transport,
-    model::{DomainName, FixedAnswer, RecordData},
-    policy::{CompiledPolicy, Rewrite, SearchEngines, Suffixes},
+    model::{Account, DomainName, FixedAnswer, RecordData},
+    policy::{CompiledPolicy, Question, Rewrite, SearchEngines, Snapshot, Suffixes, rule_for},
     resolve::Answer,
     telemetry::QueryVerdict,
     wire::{At, Expanded, Extras, NameBuf, ReplyWriter, Sections, Ttl, ede, rcode, rtype},
@@ -61,16 +61,16 @@ pub(super) enum Written {
     Wait(DomainName),
 }
 
-/// What a decision prescribes, as the policy has it now; `None` where it does so no longer.
+/// What a decision prescribes, as the snapshot has it now; `None` where it does so no longer.
 pub(super) fn prescribed<'s>(
+    snapshot: &'s Snapshot,
     policy: &'s CompiledPolicy,
-    suffixes: &Suffixes<'_>,
-    qtype: u16,
+    question: &Question<'_>,
     rewrite: Rewrite,
 ) -> Option<Fixed<'s>> {
     match rewrite {
         Rewrite::Record(id) => {
-            let record = policy.records.get(suffixes, id)?;
+            let record = policy.records.get(question.suffixes, id)?;
             Some(Fixed {
                 answer: &record.answer,
                 ttl_s: record.ttl_s,
@@ -79,10 +79,32 @@ pub(super) fn prescribed<'s>(
                 fallback: &[],
             })
         }
+        Rewrite::Rule(list) => {
+            let hit = rule_for(snapshot, policy, question)?;
+            if snapshot.lists.source(hit) != list {
+                return None;
+            }
+            let answer = snapshot.lists.answer(hit)?;
+            let owner = snapshot.sources.get(list.0).map(|source| source.owner);
+            let code = match (answer, owner) {
+                (FixedAnswer::Records(_) | FixedAnswer::Alias(_) | FixedAnswer::AliasBelow(_), _) => ede::FORGED_ANSWER,
+                (_, Some(Account::Customer(_))) => ede::FILTERED,
+                _ => ede::BLOCKED,
+            };
+            let told = !matches!(answer, FixedAnswer::Truncate);
+            let blocks = told && code != ede::FORGED_ANSWER;
+            Some(Fixed {
+                answer,
+                ttl_s: policy.block_ttl_s,
+                ede: told.then_some((code, "")),
+                verdict: if blocks { QueryVerdict::Blocked } else { QueryVerdict::Local },
+                fallback: &[],
+            })
+        }
         Rewrite::Search { engine, level } => {
             let target = SearchEngines::get().by_number(engine)?.target(level)?;
             // Hints of an HTTPS record would lead past the alias, and so would anything else beside it.
-            let leads = matches!(qtype, rtype::A | rtype::AAAA | rtype::CNAME | rtype::ANY);
+            let leads = matches!(question.qtype, rtype::A | rtype::AAAA | rtype::CNAME | rtype::ANY);
             Some(Fixed {
                 answer: if leads { &target.answer } else { &FixedAnswer::NoData },
                 ttl_s: SEARCH_TTL_S,

@@ -34,7 +34,18 @@ impl Plane {
         trace: &mut impl Trace,
     ) -> Inspected {
         let resolved = resolved(scene, asked, asked.query.name.name(), answer, answer.forwarded);
-        inspect(scene.snapshot, asked.policy, &asked.decision, &resolved, scene.categories, trace)
+        let found = inspect(scene.snapshot, asked.policy, &asked.decision, &resolved, scene.categories, trace);
+        if matches!(found, Inspected::Blocked(_)) {
+            return found;
+        }
+        match self.inspect_servers(scene, asked, answer, trace) {
+            None => found,
+            Some(server) if server.spared => match found {
+                Inspected::Untouched(None) => Inspected::Untouched(Some(server)),
+                found => found,
+            },
+            Some(server) => Inspected::Blocked(server),
+        }
     }
 
     /// Looks at `alias`, a name that an answer of ours leads to, and at its answer; gives what of that may be told, or

@@ -5,14 +5,16 @@
 //! answers blocked and cached names without an allocation; `finish` awaits the upstream for the
 //! rest. [`Plane::explain`] takes the same way and keeps every step.
 //!
-//! Read `seam`, `plane`, `begin`, `observe`, `reply`, `inspect` (what an answer leads to), `fixed` (prescribed
-//! answers), `ways` (upstreams and DNS64 of policies), `finish`, `zones`, `explain`.
+//! Read `seam`, `plane`, `begin`, `observe`, `reply`, `inspect` (what an answer leads to), `listed` (what lists say of
+//! its name servers), `fixed` (prescribed answers), `ways` (upstreams and DNS64 of policies), `finish`, `zones`,
+//! `explain`.
 
 mod begin;
 mod explain;
 mod finish;
 mod fixed;
 mod inspect;
+mod listed;
 mod observe;
 mod plane;
 mod reply;

@@ -5,7 +5,7 @@ use crate::{
     category::Index,
     identify::{Client, Origin},
     model::Name,
-    policy::{CompiledPolicy, Decision, Inspected, NoTrace, Snapshot, Verdict},
+    policy::{Cause, CompiledPolicy, Decision, Inspected, NoTrace, Snapshot, Verdict},
     querylog::{Ended, QueryEvent},
     resolve::Answer,
     rewrite::{Shape, block_ede, block_shape, block_text, own_shape},
@@ -133,6 +133,11 @@ impl Plane {
     /// Counts the query, and tells the query log unless the deciding entry says not to.
     pub(super) fn record(&self, asked: &Asked<'_>, verdict: QueryVerdict, rcode: u16) {
         self.0.counters.count(verdict, asked.origin.transport, rcode);
+        if asked.decision.log
+            && let Cause::Subscribed { list, .. } = asked.decision.cause
+        {
+            self.0.snapshot.load().lists.count_source(list);
+        }
         if asked.decision.log && self.0.events.is_enabled() {
             self.0.events.send(QueryEvent::new(
                 asked.origin,

@@ -52,6 +52,17 @@ pub struct Client {
     pub evidence: Evidence,
 }
 
+impl Client {
+    /// The address it asks from.
+    pub fn address(&self) -> IpAddr {
+        match self.evidence {
+            Evidence::SourceAddress { address, .. }
+            | Evidence::Supposed { address }
+            | Evidence::UnknownClients { address } => address,
+        }
+    }
+}
+
 /// Who asks (decision order, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identified {

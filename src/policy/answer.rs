@@ -1,12 +1,12 @@
 //! Step 9: what an answer leads to.
 
 use super::{
-    Categories, Cause, CompiledPolicy, Decision, NoTrace, Question, Snapshot, Step, Suffixes, Trace, TraceSteps,
-    Verdict, evaluate_target,
+    Categories, Cause, CompiledPolicy, Decision, ListSelection, NoTrace, Question, Snapshot, Step, Suffixes, Trace,
+    TraceSteps, Verdict, evaluate_address, evaluate_target,
 };
 use crate::{
     identify::{Client, PrefixTable},
-    model::{AnswerAction, AnswerSettings, DomainName, FilterMode, Name, Timestamp},
+    model::{AddressTrigger, AnswerAction, AnswerSettings, DomainName, FilterMode, Name, Timestamp},
     wire::{Contents, carried_v4, is_private},
 };
 use std::{
@@ -164,11 +164,24 @@ pub fn inspect(
         }
     }
 
-    if settings.inspect && !active.paused && looks_at_addresses(policy) {
+    if settings.inspect && !active.paused && settings.blocked.is_some() {
         for (record, address) in resolved.contents.addresses(resolved.octets) {
             let Some(cause) = blocked_address(policy, address) else { continue };
             trace.step(|| step(format!("address {address} is blocked"), !permissive));
             if let Some(blocked) = findings.take(finding(policy, cause, permissive), record, settings.action) {
+                return Inspected::Blocked(blocked);
+            }
+        }
+    }
+    if policy.filter.some_list(ListSelection::has_answer_addresses) {
+        let suffixes = Suffixes::new(resolved.name, snapshot.key);
+        let question =
+            Question { suffixes: &suffixes, qtype: resolved.qtype, client: resolved.client, at: resolved.at };
+        for (record, address) in resolved.contents.addresses(resolved.octets) {
+            let found = evaluate_address(snapshot, policy, &question, AddressTrigger::Answer, address, &mut NoTrace);
+            let Some(found) = found.filter(|found| settings.inspect || found.is_operators()) else { continue };
+            trace.step(|| step(format!("a subscribed list has address {address}"), !found.spared));
+            if let Some(blocked) = findings.take(found, record, settings.action) {
                 return Inspected::Blocked(blocked);
             }
         }
@@ -197,12 +210,7 @@ pub fn inspect(
     Inspected::Changed { decision: findings.removed.or(findings.spared), records: findings.records, strip_ech }
 }
 
-/// Whether any address could be blocked by this policy: its own networks, and the addresses of its subscribed lists.
-fn looks_at_addresses(policy: &CompiledPolicy) -> bool {
-    policy.filter.answers.blocked.is_some()
-}
-
-/// Why an address is blocked: every address and hint of an answer comes through here.
+/// Why the policy itself blocks an address.
 fn blocked_address(policy: &CompiledPolicy, address: IpAddr) -> Option<Cause> {
     let blocked = policy.filter.answers.blocked.as_ref()?;
     // Behind a translator, an IPv6 address reaches the IPv4 address in it.

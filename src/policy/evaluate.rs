@@ -1,15 +1,16 @@
 //! One question, one policy, one answer.
 
 use super::{
-    Active, BypassGroup, Categorised, CompiledPolicy, ListMatch, OwnName, Snapshot, Step, Suffixes, Trace, categorise,
-    hold, own,
+    Active, BypassGroup, Categorised, CompiledPolicy, ListEffect, ListMatch, ListSelection, OwnName, Snapshot, Step,
+    Suffixes, Trace, categorise, hold, own, subscribed,
 };
 use crate::category::Catalogue;
 use crate::identify::Client;
 use crate::model::{
-    Account, Action, CategorySet, EntryId, FilterMode, ListId, LocalRecordId, Name, PolicyId, SearchLevel, Timestamp,
+    Account, Action, AddressTrigger, CategorySet, EntryId, FilterMode, ListId, ListSourceId, LocalRecordId, Name,
+    PolicyId, SearchLevel, Timestamp,
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// What is asked, by whom and when.
 #[derive(Clone, Copy)]
@@ -62,6 +63,8 @@ pub enum Verdict {
 pub enum Rewrite {
     /// Among the policy's local records.
     Record(LocalRecordId),
+    /// In a rule of this subscribed list.
+    Rule(ListSourceId),
     /// In the table of search engines.
     Search {
         /// Number of the engine.
@@ -138,6 +141,13 @@ pub enum Cause {
         /// It is private and the name public (rebinding); else it is on a list.
         rebinding: bool,
     },
+    /// Step 5: a rule of a subscribed list.
+    Subscribed {
+        /// The list.
+        list: ListSourceId,
+        /// The list is the system's or an MSP's.
+        operator: bool,
+    },
     /// Step 6: categories.
     Category {
         /// The blocked ones among them.
@@ -173,6 +183,8 @@ pub struct Decision {
     pub spared: bool,
     /// A detector pointed at the name without deciding.
     pub noted: Option<Detector>,
+    /// A zone whose rules are noted only has the name.
+    pub noted_list: Option<ListSourceId>,
 }
 
 impl Decision {
@@ -180,22 +192,27 @@ impl Decision {
     /// then the answer is not looked at again.
     pub fn allowed_by_list(&self) -> bool {
         let searches = matches!(self.verdict, Verdict::Rewrite(Rewrite::Search { .. }));
-        let allows = matches!(self.cause, Cause::List { .. } | Cause::Service(_) | Cause::Word(_));
+        let allows =
+            matches!(self.cause, Cause::List { .. } | Cause::Service(_) | Cause::Word(_) | Cause::Subscribed { .. });
         searches || self.verdict == Verdict::Allow && !self.spared && allows
     }
 
     /// Whether a list of the operator decided: of the system or the MSP.
     pub fn is_operators(&self) -> bool {
-        matches!(self.cause, Cause::List { list: ListId::System | ListId::Msp(_), .. })
+        matches!(
+            self.cause,
+            Cause::List { list: ListId::System | ListId::Msp(_), .. } | Cause::Subscribed { operator: true, .. }
+        )
     }
 
-    /// The step of section 3 that decided: 1, 4, 6, 7, 9 (the answer was blocked) or 10.
+    /// The step of section 3 that decided: 1, 2, 4 to 8, 9 (the answer was blocked) or 10.
     pub fn step(&self) -> u8 {
         match self.cause {
             _ if self.target.is_some() => 9,
             Cause::OwnName => 1,
             Cause::Record(_) => 2,
             Cause::List { .. } | Cause::Paused | Cause::Service(_) | Cause::Word(_) | Cause::Hours => 4,
+            Cause::Subscribed { .. } => 5,
             Cause::Category { .. } | Cause::NotAllowed => 6,
             Cause::Unclassified | Cause::Detected(_) => 7,
             Cause::SafeSearch { .. } => 8,
@@ -216,6 +233,10 @@ impl Decision {
 ///    a block of the same name: allow wins. `subdomains: false` matches the name alone, `true` the
 ///    name and everything below it. After them the services that the policy blocks or allows: the longest
 ///    matching name wins, of equal ones the allowed service.
+/// 5. **Subscribed lists** of the policy and those that apply everywhere, by the priorities of all their rules
+///    together ([`ListTable`](super::ListTable)). An exception ends this step and no more; a list that allows, decides.
+///    Connectivity checks, time and certificate status pass. While a policy is paused, only lists that the operator
+///    applies everywhere block.
 /// 6. **Categories**: the union of the categories of the name and of its parents down to the
 ///    registrable domain, or those the nearest account put it into ([`categorise`]). Any blocked
 ///    category blocks. Connectivity checks, time and certificate status pass, and this installation's own
@@ -268,7 +289,10 @@ pub fn evaluate(
         }
     }
     let active = policy.filter.active(question.at);
-    let mut decision = judge_spellings(snapshot, policy, &active, question, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, question, false, categories, trace);
+    if policy.filter.some_list(ListSelection::has_noted) {
+        decision.noted_list = subscribed::noted(snapshot, policy, &active, question);
+    }
     if !policy.filter.search.is_off() && decision.verdict == Verdict::Allow {
         hold::hold_search(snapshot, policy, &active, question, categories, &mut decision, trace);
     }
@@ -295,7 +319,7 @@ pub fn evaluate_target(
         let canary = Decision::new(policy.id, Verdict::Own(OwnName::Canary), Cause::OwnName);
         return Some(Decision { target: Some(index), ..canary });
     }
-    let mut decision = judge_spellings(snapshot, policy, &active, target, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, target, true, categories, trace);
     decision.target = Some(index);
     let blocks = decision.verdict == Verdict::Block
         && !matches!(decision.cause, Cause::Unclassified | Cause::NotAllowed | Cause::Hours | Cause::Detected(_));
@@ -306,12 +330,13 @@ pub fn evaluate_target(
 impl Decision {
     /// A decision about the question itself, which may be logged.
     pub fn new(policy: PolicyId, verdict: Verdict, cause: Cause) -> Self {
-        Decision { verdict, cause, policy, log: true, target: None, spared: false, noted: None }
+        Decision { verdict, cause, policy, log: true, target: None, spared: false, noted: None, noted_list: None }
     }
 
     /// Lets a block through where the policy is permissive. The operator's lists stand.
     fn spare(&mut self, active: &Active) {
-        if active.mode == FilterMode::Permissive && self.verdict == Verdict::Block && !self.is_operators() {
+        let blocks = matches!(self.verdict, Verdict::Block | Verdict::Rewrite(Rewrite::Rule(_)));
+        if active.mode == FilterMode::Permissive && blocks && !self.is_operators() {
             self.verdict = Verdict::Allow;
             self.spared = true;
         }
@@ -325,10 +350,11 @@ fn judge_spellings(
     policy: &Arc<CompiledPolicy>,
     active: &Active,
     question: &Question<'_>,
+    target: bool,
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Decision {
-    let decision = judge(snapshot, policy, active, question, categories, trace);
+    let decision = judge(snapshot, policy, active, question, target, categories, trace);
     if decision.verdict != Verdict::Allow || decision.allowed_by_list() {
         return decision;
     }
@@ -341,16 +367,17 @@ fn judge_spellings(
     });
     let suffixes = Suffixes::new(other.as_name(), snapshot.key);
     let question = Question { suffixes: &suffixes, ..*question };
-    let taken = judge(snapshot, policy, active, &question, categories, trace);
+    let taken = judge(snapshot, policy, active, &question, target, categories, trace);
     if taken.verdict == Verdict::Block { taken } else { decision }
 }
 
-/// Steps 4 to 10.
+/// Steps 4 to 10; `target`: the name is one that an answer leads to.
 fn judge(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
     active: &Active,
     question: &Question<'_>,
+    target: bool,
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Decision {
@@ -365,7 +392,12 @@ fn judge(
         let cause = Cause::List { list, inherited, entry: found.rule.entry, labels: found.labels };
         return Decision { log: found.rule.log, ..decision(verdict, cause) };
     }
+    let protected = || is_protected(snapshot, suffixes);
     if active.paused {
+        let found = subscribed::search(snapshot, policy, active, question, target, protected, trace);
+        if let Some(found) = found.filter(|found| found.operator && found.everywhere) {
+            return subscribed_decision(policy, found, target);
+        }
         trace.step(|| Step { number: 4, title: "pause", finding: "the policy is paused".into(), decided: true });
         return decision(Verdict::Allow, Cause::Paused);
     }
@@ -397,6 +429,10 @@ fn judge(
         return decision(verdict, Cause::Word(index.min(usize::from(u16::MAX)) as u16));
     }
 
+    if let Some(found) = subscribed::search(snapshot, policy, active, question, target, protected, trace) {
+        return subscribed_decision(policy, found, target);
+    }
+
     let account = policy.customer.map_or(Account::System, Account::Customer);
     let categorised = categorise(snapshot, account, suffixes, categories);
     let bypass = bypass(snapshot, policy, &categorised, suffixes);
@@ -407,7 +443,7 @@ fn judge(
     let blocked = all.intersection(unwanted);
     let allow_only = active.mode == FilterMode::AllowOnly;
     let refuse = !blocked.is_empty() || all.is_empty() && !policy.allow_unclassified || allow_only;
-    let protected = refuse && is_protected(snapshot, suffixes);
+    let protected = refuse && protected();
     trace.step(|| Step {
         number: 6,
         title: "categories",
@@ -448,6 +484,56 @@ fn judge(
         return decision(Verdict::Block, Cause::Unclassified);
     }
     decision(Verdict::Allow, Cause::Default { all })
+}
+
+/// What a rule of a subscribed list comes to. An answer that is prescribed for a name blocks where an answer leads to
+/// that name: the question was another one.
+fn subscribed_decision(policy: &CompiledPolicy, found: subscribed::Found, target: bool) -> Decision {
+    let verdict = match found.effect {
+        ListEffect::Allow => Verdict::Allow,
+        ListEffect::Answer if !target => Verdict::Rewrite(Rewrite::Rule(found.list)),
+        ListEffect::Block | ListEffect::Answer | ListEffect::Except => Verdict::Block,
+    };
+    Decision::new(policy.id, verdict, Cause::Subscribed { list: found.list, operator: found.operator })
+}
+
+/// Decides about one address of an answer by the rules of subscribed lists about addresses (step 9). `suffixes` is the
+/// name asked for.
+pub fn evaluate_address(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    question: &Question<'_>,
+    trigger: AddressTrigger,
+    address: IpAddr,
+    trace: &mut impl Trace,
+) -> Option<Decision> {
+    let active = policy.filter.active(question.at);
+    let found = subscribed::search_address(snapshot, policy, &active, question.suffixes, trigger, address, trace)?;
+    blocked_by_answer(policy, found, &active)
+}
+
+/// Decides about the name of a name server that is responsible for an answer, by the rules of subscribed lists about
+/// such names (step 9).
+pub fn evaluate_name_server(
+    snapshot: &Snapshot,
+    policy: &Arc<CompiledPolicy>,
+    server: &Question<'_>,
+    trace: &mut impl Trace,
+) -> Option<Decision> {
+    let active = policy.filter.active(server.at);
+    let found = subscribed::search_name_server(snapshot, policy, &active, server, trace)?;
+    blocked_by_answer(policy, found, &active)
+}
+
+/// The block that something in an answer deserves; what an answer leads to cannot allow.
+fn blocked_by_answer(policy: &CompiledPolicy, found: subscribed::Found, active: &Active) -> Option<Decision> {
+    if found.effect == ListEffect::Allow || active.paused && !(found.operator && found.everywhere) {
+        return None;
+    }
+    let mut decision = subscribed_decision(policy, found, true);
+    decision.target = Some(0);
+    decision.spare(active);
+    Some(decision)
 }
 
 /// Whether no category, service or missing category may take the name away.

@@ -1,6 +1,8 @@
 //! What a policy does beyond lists and categories, with everything inherited filled in.
 
-use super::{CompiledAnswers, Detectors, EffectiveSettings, Schedules, SearchLevels, ServiceSet, Services, Words};
+use super::{
+    CompiledAnswers, Detectors, EffectiveSettings, ListSelection, Schedules, SearchLevels, ServiceSet, Services, Words,
+};
 use crate::model::{CategorySet, FilterMode, FilterSettings, ResolvingSettings, Timestamp, WordRule};
 
 /// A policy's filter settings with those of the policies above filled in: `chain` goes from the policy up. A
@@ -68,10 +70,15 @@ pub struct CompiledFilter {
     pub resolving: ResolvingSettings,
     /// What is concluded from our own data.
     pub detectors: Detectors,
+    /// Subscribed lists that count, those that apply everywhere included.
+    pub lists: ListSelection,
+    /// The same with the lists of a schedule besides, by the schedule's number.
+    pub timed_lists: Box<[(u8, ListSelection)]>,
 }
 
 impl CompiledFilter {
-    /// Compiles the effective filter settings of a policy with these other settings, its schedules and its detectors.
+    /// Compiles the effective filter settings of a policy with these other settings, its schedules and its detectors. The
+    /// subscribed lists are for the caller to fill in: which of them count depends on rows of other accounts.
     pub fn new(
         filter: &FilterSettings,
         settings: &EffectiveSettings,
@@ -102,7 +109,29 @@ impl CompiledFilter {
             answers: CompiledAnswers::new(&filter.answers.clone().unwrap_or_default()),
             resolving: filter.resolving.clone().unwrap_or_default(),
             detectors,
+            lists: ListSelection::default(),
+            timed_lists: Box::default(),
         }
+    }
+
+    /// Whether some subscribed list may count at some time.
+    #[inline]
+    pub fn has_lists(&self) -> bool {
+        !self.lists.is_empty() || !self.timed_lists.is_empty()
+    }
+
+    /// Whether one of them may be about what this says.
+    #[inline]
+    pub fn some_list(&self, is: impl Fn(&ListSelection) -> bool) -> bool {
+        is(&self.lists) || self.timed_lists.iter().any(|(_, lists)| is(lists))
+    }
+
+    /// The subscribed lists that count: one choice, or one for each schedule that brings lists at this moment.
+    #[inline]
+    pub fn lists_at(&self, active: &Active) -> impl Iterator<Item = &ListSelection> {
+        let timed = self.timed_lists.iter().filter(|(number, _)| active.lists >> number & 1 == 1);
+        let base = (active.lists == 0).then_some(&self.lists);
+        base.into_iter().chain(timed.map(|(_, lists)| lists))
     }
 
     /// Whether what holds depends on the moment: then [`active`](Self::active) wants the time.

@@ -7,9 +7,10 @@
 //! Read `effective` and `filter` (whose value counts), `schedule` (what holds when), `suffixes`, `name_map`, `names`
 //! and `records` (how a name is found), `routes` (where names are resolved), `search`, `services`, `bypass` and `known`
 //! (names this program knows), `snapshot`, `choose` (which policy), `own` (names that are ours or special), `lists`
-//! (lists that policies subscribe to), `words` (their keywords and expressions), `categorise`, `spelling` (names that
-//! are taken for others), `evaluate`, `hold` (its steps for services and search engines), `detect` (what our own data
-//! tells of a name), `answer` (what an answer leads to), `trace`, then `world`.
+//! (lists that policies subscribe to), `subscriptions` (which of them count) and `subscribed` (step 5), `words`
+//! (keywords and expressions of policies), `categorise`, `spelling` (names that are taken for others), `evaluate`,
+//! `hold` (its steps for services and search engines), `detect` (what our own data tells of a name), `answer` (what an
+//! answer leads to), `trace`, then `world`.
 
 mod answer;
 mod bypass;
@@ -33,6 +34,8 @@ mod services;
 mod slab;
 mod snapshot;
 mod spelling;
+mod subscribed;
+mod subscriptions;
 mod suffixes;
 mod trace;
 mod words;
@@ -47,7 +50,10 @@ pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};
 pub use detect::{Detectors, Likeness, Observer, Protected, detect, looks_generated};
 pub use effective::{EffectiveSettings, Presets, effective};
-pub use evaluate::{Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_target};
+pub use evaluate::{
+    Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_address,
+    evaluate_name_server, evaluate_target,
+};
 pub use filter::{Active, CompiledFilter, effective_filter};
 pub use known::KnownNames;
 pub use lists::{
@@ -68,6 +74,8 @@ pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,
 };
+pub use subscribed::{CompiledSource, rule_for};
+use subscriptions::Subscriptions;
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};
 pub use words::{WordCache, WordError, WordFault, Words};

@@ -1,8 +1,8 @@
 //! What the query path reads: everything that decides, at one revision of the store.
 
 use super::{
-    CompiledFilter, EffectiveSettings, KnownNames, LocalRecords, NameKey, NameList, NameMap, Recategorised, RouteSet,
-    Slab,
+    CompiledFilter, CompiledSource, EffectiveSettings, KnownNames, ListTable, LocalRecords, NameKey, NameList, NameMap,
+    Recategorised, RouteSet, Slab,
 };
 use crate::{
     identify::{Client, Evidence, Identified, PrefixTable, Supposed},
@@ -173,6 +173,10 @@ pub struct Snapshot {
     pub own_hosts: NameMap<()>,
     /// Entries of all lists together.
     pub entries: usize,
+    /// Subscribed lists, all in one table.
+    pub lists: Arc<ListTable>,
+    /// Whose these are, by id.
+    pub sources: Slab<CompiledSource>,
     /// The entries that end next, soonest first, with the moments: at most 1,000.
     pub ending: Arc<[(Timestamp, EntryId)]>,
     /// Policies that want to know which domains are newly seen.
@@ -197,6 +201,8 @@ impl Snapshot {
             known: Arc::new(KnownNames::new(key)),
             own_hosts: NameMap::new(key),
             entries: 0,
+            lists: Arc::new(ListTable::empty()),
+            sources: Slab::default(),
             ending: Arc::default(),
             watching: 0,
         }

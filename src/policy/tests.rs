@@ -1,6 +1,7 @@
 //! The decision order as tables: rows in, decisions out.
 
 mod answers;
+mod subscribed;
 
 use super::*;
 use crate::{

@@ -2,13 +2,13 @@
 
 use super::{
     CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
-    Detectors, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Routing, Schedules, Snapshot, Zones,
-    effective, effective_filter, routes::RouteSets,
+    Detectors, ListTable, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Routing, Schedules,
+    Snapshot, Subscriptions, Zones, effective, effective_filter, routes::RouteSets,
 };
 use crate::model::{
     Account, Address, Customer, CustomerId, DetectorSettings, Device, DomainName, EntryId, FilterSettings, ForwardZone,
-    ForwardZoneId, Group, GroupId, InternalUser, InternalUserId, ListEntry, ListId, LocalRecord, Location, Msp, MspId,
-    Policy, PolicyFilter, PolicyId, PolicySettings, Recategorisation, Timestamp,
+    ForwardZoneId, Group, GroupId, InternalUser, InternalUserId, ListEntry, ListId, ListSource, ListSourceId,
+    LocalRecord, Location, Msp, MspId, Policy, PolicyFilter, PolicyId, PolicySettings, Recategorisation, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -50,6 +50,8 @@ pub enum Row {
     Record(LocalRecord),
     /// A zone that a customer's queries are resolved for elsewhere.
     Zone(ForwardZone),
+    /// A list that policies subscribe to.
+    Source(ListSource),
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +117,7 @@ pub struct World {
     records: HashMap<PolicyId, LocalRecords>,
     forwarded: HashMap<CustomerId, BTreeMap<DomainName, (ForwardZoneId, Vec<String>)>>,
     routes: RouteSets,
+    subscriptions: Subscriptions,
     zones: Zones,
     detectors: HashMap<DetectorSettings, Detectors>,
     /// Entries that end, by the moment they do.
@@ -155,6 +158,7 @@ impl World {
             records: HashMap::new(),
             forwarded: HashMap::new(),
             routes: RouteSets::default(),
+            subscriptions: Subscriptions::default(),
             zones: Zones::default(),
             detectors: HashMap::new(),
             ending: BTreeSet::new(),
@@ -166,6 +170,22 @@ impl World {
     pub fn set_presets(&mut self, presets: Presets) {
         self.presets = presets;
         self.dirty.all_policies = true;
+    }
+
+    /// Takes another table of subscribed lists; policies choose among its lists anew.
+    pub fn set_lists(&mut self, lists: Arc<ListTable>) {
+        self.snapshot.lists = lists;
+        self.subscriptions.forget();
+        let with_lists = self.snapshot.policies.iter().filter(|(_, policy)| policy.filter.has_lists());
+        let chosen: Vec<_> = with_lists.map(|(id, policy)| (id, policy.clone())).collect();
+        for (id, mut policy) in chosen {
+            let filter = &mut Arc::make_mut(&mut policy).filter;
+            for lists in std::iter::once(&mut filter.lists).chain(filter.timed_lists.iter_mut().map(|(_, lists)| lists))
+            {
+                *lists = self.subscriptions.select(&self.snapshot.lists, lists.ids());
+            }
+            self.snapshot.policies.set(id, Some(policy));
+        }
     }
 
     /// Takes the time zones that schedules go by, instead of those compiled in: every policy is compiled again.
@@ -317,6 +337,15 @@ impl World {
                 zones.insert(zone.zone.clone(), (zone.id, zone.servers.clone()));
                 self.touch_policies_of(Account::Customer(zone.customer));
             }
+            Row::Source(source) => {
+                let compiled = self.subscriptions.insert(source);
+                self.snapshot.sources.set(source.id.0, Some(Arc::new(compiled)));
+                let unchanged = matches!(before, Some(Row::Source(old))
+                    if (old.owner, old.enabled, old.everywhere) == (source.owner, source.enabled, source.everywhere));
+                if !unchanged {
+                    self.touch_subscribers(source.owner);
+                }
+            }
         }
     }
 
@@ -375,6 +404,11 @@ impl World {
                 self.touch_records(record);
             }
             Row::Zone(zone) => self.remove_zone(zone),
+            Row::Source(source) => {
+                self.subscriptions.remove(source);
+                self.snapshot.sources.set(source.id.0, None);
+                self.touch_subscribers(source.owner);
+            }
         }
     }
 
@@ -463,13 +497,26 @@ impl World {
             Account::Customer(customer) => Some(customer),
             _ => None,
         };
-        let filter = effective_filter(&filters);
+        let wanted = effective_filter(&filters);
         let timezone = customer.and_then(|id| self.customers.get(&id)).map_or("", |customer| &customer.timezone);
         let local = self.zones.of_customer(timezone);
         let detectors =
-            filter.detectors.as_ref().map(|settings| shared(&mut self.detectors, settings)).unwrap_or_default();
-        let schedules = Schedules::compile(filter.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
-        let filter = CompiledFilter::new(&filter, &settings, schedules, detectors);
+            wanted.detectors.as_ref().map(|settings| shared(&mut self.detectors, settings)).unwrap_or_default();
+        let schedules = Schedules::compile(wanted.schedules.as_deref().unwrap_or_default(), &mut self.zones, &local);
+        let mut filter = CompiledFilter::new(&wanted, &settings, schedules, detectors);
+        let msp = match policy.owner {
+            Account::Customer(id) => self.customers.get(&id).and_then(|customer| customer.msp),
+            Account::Msp(id) => Some(id),
+            Account::System => None,
+        };
+        let accounts = [Some(Account::System), msp.map(Account::Msp), Some(policy.owner)];
+        let own = wanted.lists.unwrap_or_default();
+        let mut select = |besides: &[ListSourceId]| {
+            let ids = self.subscriptions.counting(&accounts, &[&own[..], besides].concat());
+            self.subscriptions.select(&self.snapshot.lists, &ids)
+        };
+        filter.lists = select(&[]);
+        filter.timed_lists = filter.schedules.lists().map(|(number, lists)| (number, select(lists))).collect();
         let list = self.lists.get(&ListId::Policy(id)).cloned().unwrap_or_else(|| NameList::new(self.snapshot.key));
         let records = self.records_over_default(id, policy.owner);
         let routes = self.routes.of(Routing {
@@ -647,6 +694,20 @@ impl World {
     fn touch_filter(&mut self, filter: &PolicyFilter) {
         let is_default = self.policies.get(&filter.policy).is_some_and(|policy| policy.is_default);
         self.touch_policy(filter.policy, filter.owner, is_default);
+    }
+
+    /// Notes that lists of this account came, went or count differently.
+    fn touch_subscribers(&mut self, owner: Account) {
+        match owner {
+            Account::System => self.dirty.all_policies = true,
+            Account::Msp(msp) => {
+                self.touch_policies_of(owner);
+                for customer in self.customers_of.get(&msp).cloned().unwrap_or_default() {
+                    self.touch_policies_of(Account::Customer(customer));
+                }
+            }
+            Account::Customer(_) => self.touch_policies_of(owner),
+        }
     }
 
     fn touch_policies_of(&mut self, account: Account) {

@@ -3,17 +3,17 @@
 use super::rows::deciding;
 use crate::{
     model::DomainName,
-    policy::{NameKey, Presets, Snapshot, World, Zones},
+    policy::{ListTable, NameKey, Presets, Snapshot, World, Zones},
     store::{Committed, Revision, Store},
 };
 use arc_swap::ArcSwap;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Batches folded into one snapshot at most, so that a long import does not keep waiting callers.
 const BATCHES_MAX: usize = 256;
@@ -40,23 +40,39 @@ pub struct Publisher {
     snapshot: Arc<ArcSwap<Snapshot>>,
     published: watch::Receiver<Revision>,
     loaded: Loaded,
+    lists: Sender<NewLists>,
 }
+
+/// A table of subscribed lists on its way into the snapshot, and who waits for it.
+type NewLists = (Arc<ListTable>, oneshot::Sender<()>);
 
 impl Publisher {
     /// Compiles the first snapshot from all rows and starts the thread that follows the store.
     ///
     /// `key` is the secret of the name hashes, `presets` the category sets of the levels, `own_hosts` names that no
-    /// category takes away.
+    /// category takes away. No list is subscribed to.
     pub fn start(
         store: &Store,
         key: NameKey,
         presets: Presets,
         own_hosts: &[DomainName],
     ) -> std::io::Result<(Publisher, JoinHandle<()>)> {
+        Self::start_with(store, key, presets, own_hosts, Arc::new(ListTable::empty()))
+    }
+
+    /// The same with a table of subscribed lists, whose names are hashed under `key`.
+    pub fn start_with(
+        store: &Store,
+        key: NameKey,
+        presets: Presets,
+        own_hosts: &[DomainName],
+        lists: Arc<ListTable>,
+    ) -> std::io::Result<(Publisher, JoinHandle<()>)> {
         let started = Instant::now();
         // Subscribing first means that nothing committed while loading is missed.
         let feed = store.subscribe();
         let mut world = World::new(key, presets);
+        world.set_lists(lists);
         world.set_zones(Zones::new(jiff::tz::db().clone(), jiff::tz::TimeZone::system()));
         world.set_own_hosts(own_hosts);
         let rows = store.all_rows();
@@ -77,10 +93,11 @@ impl Publisher {
         gauges(&first, loaded.took);
         let snapshot = Arc::new(ArcSwap::new(first));
         let (sender, published) = watch::channel(revision);
-        let publisher = Publisher { snapshot: snapshot.clone(), published, loaded };
+        let (lists, new_lists) = unbounded();
+        let publisher = Publisher { snapshot: snapshot.clone(), published, loaded, lists };
         let thread = thread::Builder::new()
             .name("publish".into())
-            .spawn(move || follow(&feed, world, revision, &snapshot, &sender))?;
+            .spawn(move || follow(&feed, &new_lists, world, revision, &snapshot, &sender))?;
         Ok((publisher, thread))
     }
 
@@ -99,6 +116,15 @@ impl Publisher {
         *self.published.borrow()
     }
 
+    /// Lets queries be decided by another table of subscribed lists: the next snapshot has it, and policies that choose
+    /// among its lists. Returns when that snapshot serves, or the thread has ended.
+    pub async fn set_lists(&self, lists: Arc<ListTable>) {
+        let (done, waiting) = oneshot::channel();
+        if self.lists.send((lists, done)).is_ok() {
+            let _ = waiting.await;
+        }
+    }
+
     /// Returns when a snapshot of at least `revision` serves queries, or the thread has ended.
     pub async fn wait_for(&self, revision: Revision) {
         let _ = self.published.clone().wait_for(|published| *published >= revision).await;
@@ -107,15 +133,33 @@ impl Publisher {
 
 fn follow(
     feed: &Receiver<Committed>,
+    new_lists: &Receiver<NewLists>,
     mut world: World,
     mut revision: Revision,
     snapshot: &ArcSwap<Snapshot>,
     published: &watch::Sender<Revision>,
 ) {
-    while let Ok(first) = feed.recv() {
+    // While no handle is left nobody brings lists, and the feed goes on.
+    let (_nobody, never) = unbounded();
+    let mut new_lists = new_lists;
+    loop {
+        let (mut batch, mut waiting) = (None, None);
+        select! {
+            recv(feed) -> committed => match committed {
+                Ok(committed) => batch = Some(committed),
+                Err(_) => return,
+            },
+            recv(new_lists) -> lists => match lists {
+                Ok((lists, done)) => {
+                    world.set_lists(lists);
+                    waiting = Some(done);
+                }
+                Err(_) => new_lists = &never,
+            },
+        }
         let started = Instant::now();
-        let mut touched = false;
-        for committed in std::iter::once(first).chain(feed.try_iter().take(BATCHES_MAX - 1)) {
+        let mut touched = waiting.is_some();
+        for committed in batch.into_iter().chain(feed.try_iter().take(BATCHES_MAX - 1)) {
             // A batch that the first snapshot already holds may still arrive.
             if committed.revision <= revision {
                 continue;
@@ -138,6 +182,9 @@ fn follow(
             drop(snapshot.swap(next));
         }
         let _ = published.send(revision);
+        if let Some(done) = waiting {
+            let _ = done.send(());
+        }
     }
 }
 

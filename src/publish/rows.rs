@@ -18,6 +18,7 @@ pub(super) fn deciding(row: &AnyRow) -> Option<Row> {
         AnyRow::PolicyFilter(row) => Row::Filter(row.clone()),
         AnyRow::LocalRecord(row) => Row::Record(row.clone()),
         AnyRow::ForwardZone(row) => Row::Zone(row.clone()),
+        AnyRow::ListSource(row) => Row::Source(row.clone()),
         _ => return None,
     })
 }

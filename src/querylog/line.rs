@@ -44,6 +44,12 @@ struct Line<'a> {
     /// The list entry that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<u32>,
+    /// The subscribed list that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<u32>,
+    /// The subscribed zone that has the name, but is noted only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noted_list: Option<u32>,
     /// The service that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'static str>,
@@ -110,6 +116,11 @@ pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
         category: category.map(CategoryId::number),
         categories: Categories(all),
         entry: entry.map(|id| id.0),
+        list: match event.decision.cause {
+            Cause::Subscribed { list, .. } => Some(list.0),
+            _ => None,
+        },
+        noted_list: event.decision.noted_list.map(|list| list.0),
         service: match event.decision.cause {
             Cause::Service(service) => Some(Services::get().id_of(service)),
             _ => None,

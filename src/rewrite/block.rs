@@ -75,7 +75,9 @@ pub fn own_shape(own: OwnName, qtype: u16) -> Shape {
 /// The EDE code of a block: 15 for the operator's lists, 17 for the customer's own policy.
 pub fn block_ede(decision: &Decision) -> u16 {
     match decision.cause {
-        Cause::List { list: ListId::System | ListId::Msp(_), .. } => EDE_BLOCKED,
+        Cause::List { list: ListId::System | ListId::Msp(_), .. } | Cause::Subscribed { operator: true, .. } => {
+            EDE_BLOCKED
+        }
         _ => EDE_FILTERED,
     }
 }
@@ -88,6 +90,8 @@ pub fn block_text(out: &mut impl Write, policy: &CompiledPolicy, decision: &Deci
     match decision.cause {
         Cause::List { list: ListId::System | ListId::Msp(_), .. } => out.write_str("operator: block list")?,
         Cause::List { .. } => write!(out, "{}: block list", policy.name)?,
+        Cause::Subscribed { operator: true, .. } => out.write_str("operator: subscribed list")?,
+        Cause::Subscribed { .. } => write!(out, "{}: subscribed list", policy.name)?,
         Cause::Category { blocked, .. } => {
             write!(out, "{}: ", policy.name)?;
             for (index, id) in blocked.iter().enumerate() {

@@ -17,6 +17,7 @@ mod dns;
 mod domains;
 mod filtering;
 mod kill;
+mod lists;
 mod local;
 mod locations;
 mod mail;

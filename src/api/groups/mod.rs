@@ -28,6 +28,8 @@ mod in_force;
 mod interface;
 mod known;
 mod license;
+mod list_fields;
+mod lists;
 mod local_records;
 mod location_shown;
 mod location_update;
@@ -81,6 +83,7 @@ pub fn operations() -> Vec<Operation> {
         categories::operations,
         known::operations,
         domains::operations,
+        lists::operations,
         locations::operations,
         location_update::operations,
         addresses::operations,

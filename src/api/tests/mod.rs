@@ -12,6 +12,7 @@ mod domains;
 mod golden;
 mod harness;
 mod known;
+mod lists;
 mod local_records;
 mod locations;
 mod oauth;

@@ -223,6 +223,13 @@ impl ListTable {
         self.slots[usize::from(hit.slot)].hits.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The same for the list with this id, if it is in the table.
+    pub fn count_source(&self, id: ListSourceId) {
+        if let Some(slot) = self.by_id.get(&id) {
+            self.slots[usize::from(*slot)].hits.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Decisions counted by list since the list came into a table, in the order of ids.
     pub fn hits(&self) -> impl Iterator<Item = (ListSourceId, u64)> + '_ {
         self.slots.iter().map(|slot| (slot.id, slot.hits.load(Ordering::Relaxed)))

@@ -1,0 +1,156 @@
+//! Step 5: the lists a policy subscribes to.
+
+use super::{Active, CompiledPolicy, ListEffect, ListHit, Question, Snapshot, Step, Suffixes, Trace, Who};
+use crate::{
+    identify::Client,
+    model::{Account, AddressTrigger, ListSourceId},
+};
+use std::net::IpAddr;
+
+/// A subscribed list as the query path sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledSource {
+    /// Whose it is.
+    pub owner: Account,
+    /// Its name, for traces.
+    pub name: String,
+    /// It applies to every policy of the owner and below.
+    pub everywhere: bool,
+}
+
+/// What a rule of a subscribed list does to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub list: ListSourceId,
+    /// The list is the system's or an MSP's.
+    pub operator: bool,
+    /// The operator applies it to every policy.
+    pub everywhere: bool,
+    pub effect: ListEffect,
+}
+
+/// The address that conditions about clients are about.
+fn who(client: &Client) -> Who<'static> {
+    Who::at(client.address())
+}
+
+/// The rule that decides about a question, whatever it does; that of the first choice of lists that has one.
+pub fn rule_for(snapshot: &Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Option<ListHit> {
+    rule(snapshot, policy, &policy.filter.active(question.at), question, false)
+}
+
+fn rule(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    active: &Active,
+    question: &Question<'_>,
+    target: bool,
+) -> Option<ListHit> {
+    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
+    policy.filter.lists_at(active).find_map(|lists| match target {
+        true => snapshot.lists.find_target(lists, suffixes, qtype, &who),
+        false => snapshot.lists.find(lists, suffixes, qtype, &who),
+    })
+}
+
+/// What decides about a question, or about a name that an answer leads to (`target`); `None` where nothing does, or
+/// nothing is left after exceptions.
+pub(super) fn search(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    active: &Active,
+    question: &Question<'_>,
+    target: bool,
+    protected: impl FnOnce() -> bool,
+    trace: &mut impl Trace,
+) -> Option<Found> {
+    if !policy.filter.has_lists() {
+        return None;
+    }
+    let hit = rule(snapshot, policy, active, question, target);
+    let protected = hit.is_some() && protected();
+    decide(snapshot, hit, question.suffixes, protected, trace)
+}
+
+/// The list of the policy whose rules are noted only, and has the name.
+pub(super) fn noted(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    active: &Active,
+    question: &Question<'_>,
+) -> Option<ListSourceId> {
+    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
+    let mut lists = policy.filter.lists_at(active);
+    let hit = lists.find_map(|lists| snapshot.lists.find_noted(lists, suffixes, qtype, &who))?;
+    Some(snapshot.lists.source(hit))
+}
+
+/// What decides about an address of an answer, or of a name server.
+pub(super) fn search_address(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    active: &Active,
+    suffixes: &Suffixes<'_>,
+    trigger: AddressTrigger,
+    address: IpAddr,
+    trace: &mut impl Trace,
+) -> Option<Found> {
+    let mut lists = policy.filter.lists_at(active);
+    let hit = lists.find_map(|lists| snapshot.lists.find_address(lists, trigger, address));
+    decide(snapshot, hit, suffixes, false, trace)
+}
+
+/// What decides about the name of a name server.
+pub(super) fn search_name_server(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    active: &Active,
+    question: &Question<'_>,
+    trace: &mut impl Trace,
+) -> Option<Found> {
+    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
+    let mut lists = policy.filter.lists_at(active);
+    let hit = lists.find_map(|lists| snapshot.lists.find_name_server(lists, suffixes, qtype, &who));
+    decide(snapshot, hit, suffixes, false, trace)
+}
+
+fn decide(
+    snapshot: &Snapshot,
+    hit: Option<ListHit>,
+    suffixes: &Suffixes<'_>,
+    protected: bool,
+    trace: &mut impl Trace,
+) -> Option<Found> {
+    let effect = hit.map(|hit| hit.effect());
+    let spared = protected && matches!(effect, Some(ListEffect::Block | ListEffect::Answer));
+    let decides = !spared && !matches!(effect, None | Some(ListEffect::Except));
+    trace.step(|| Step {
+        number: 5,
+        title: "subscribed lists",
+        finding: match hit {
+            None => "no subscribed list has the name".into(),
+            Some(hit) => {
+                let list = snapshot.lists.source(hit);
+                let name = snapshot.sources.get(list.0).map_or("", |source| source.name.as_str());
+                let does = match hit.effect() {
+                    _ if spared => "would block the name, which is protected,",
+                    ListEffect::Block => "blocks",
+                    ListEffect::Answer => "prescribes the answer",
+                    ListEffect::Allow => "allows",
+                    ListEffect::Except => "excepts it from subscribed lists",
+                };
+                format!("list {list} ({name}) {does} by {}", snapshot.lists.describe(hit, suffixes))
+            }
+        },
+        decided: decides,
+    });
+    let hit = hit.filter(|_| decides)?;
+    let list = snapshot.lists.source(hit);
+    let source = snapshot.sources.get(list.0);
+    Some(Found {
+        list,
+        operator: source.is_some_and(|source| !matches!(source.owner, Account::Customer(_))),
+        everywhere: source.is_some_and(|source| source.everywhere),
+        effect: hit.effect(),
+    })
+}
