@@ -1,6 +1,7 @@
 //! The plane against rows and a scripted upstream on loopback.
 
 mod fixed;
+mod search;
 mod ways;
 
 use super::*;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 mod detecting;
 mod hours;
+mod known;
 
 const KEY: NameKey = NameKey(5);
 const LOW: CategoryId = CategoryId::new(5).expect("below 64");

@@ -27,6 +27,7 @@ mod policies;
 mod recategorize;
 mod relay;
 mod resolving;
+mod safe_search;
 mod settings;
 mod signing_in;
 mod start;

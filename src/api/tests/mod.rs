@@ -11,6 +11,7 @@ mod directory;
 mod domains;
 mod golden;
 mod harness;
+mod known;
 mod local_records;
 mod locations;
 mod oauth;

@@ -1,6 +1,6 @@
 //! What applies at some hours only.
 
-use super::{ModeWord, subscribed, words::ActionWord};
+use super::{ModeWord, services, subscribed, words::ActionWord};
 use crate::{
     api::{
         error::ApiError,
@@ -9,7 +9,7 @@ use crate::{
     },
     category::Catalogue,
     model::{CategoryId, FilterMode, ListSourceId, Policy, Schedule, ScheduleEffect, WeekSpan},
-    policy::{SCHEDULES_MAX, Services},
+    policy::SCHEDULES_MAX,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
@@ -239,10 +239,8 @@ fn effect(item: &ScheduleItem, at: &str, policy: &Policy, view: &View) -> Result
             if item.services.is_empty() || item.services.len() > SERVICES_MAX {
                 return Err(fault("services", "must have 1 to 500 entries"));
             }
-            if !item.services.iter().all(|id| Services::get().named(id).is_some()) {
-                return Err(fault("services", "must be ids of services, or `group:` and the id of a group"));
-            }
-            ScheduleEffect::Services(item.services.clone(), action()?)
+            let known = item.services.iter().map(|id| services::known(id, &format!("{at}.services")));
+            ScheduleEffect::Services(known.collect::<Result<_, _>>()?, action()?)
         }
         EffectWord::Lists => {
             let ids: Vec<Id> = item.lists.iter().copied().map(Id).collect();
