@@ -159,9 +159,11 @@ impl From<CommitError> for ApiError {
                     Unique::CustomerUuid | Unique::MspUuid => ("uuid_str", "this UUID is taken"),
                     Unique::CloudKey => ("keyid", "the customer has another key with this code"),
                     Unique::Recategorisation => ("domain", "somebody else put it into categories in the meantime"),
-                    Unique::PolicyName | Unique::LocationName | Unique::GroupName | Unique::RoleName => {
-                        ("name", "this name is taken")
-                    }
+                    Unique::PolicyName
+                    | Unique::ListSourceName
+                    | Unique::LocationName
+                    | Unique::GroupName
+                    | Unique::RoleName => ("name", "this name is taken"),
                     Unique::Entry => ("domain", "the list has this domain already"),
                     _ => ("request", "this value is taken"),
                 };

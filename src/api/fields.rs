@@ -28,6 +28,8 @@ pub enum Content {
     Csv,
     /// No content type: JSON where it begins like JSON, else a form. Old clients leave it out.
     Unmarked,
+    /// `application/octet-stream` and packed files: a file under `file`.
+    File,
     /// Anything else.
     Unknown,
 }
@@ -42,6 +44,11 @@ impl Content {
             "application/x-www-form-urlencoded" => Content::Form,
             "application/json" | "text/json" => Content::Json,
             "text/csv" | "text/plain" => Content::Csv,
+            "application/octet-stream"
+            | "application/gzip"
+            | "application/x-gzip"
+            | "application/zstd"
+            | "application/x-xz" => Content::File,
             "multipart/form-data" => multer::parse_boundary(header).map_or(Content::Unknown, Content::Multipart),
             other if other.starts_with("application/") && other.ends_with("+json") => Content::Json,
             _ => Content::Unknown,
@@ -58,6 +65,7 @@ pub async fn of_body(content: &Content, body: Bytes) -> Result<Map<String, Value
         Content::Form => of_form(&body),
         Content::Json => of_json(&body),
         Content::Multipart(boundary) => of_multipart(boundary, body).await,
+        Content::File => Ok(Map::from_iter([("file".to_owned(), Upload::into_value(body.to_vec()))])),
         Content::Csv => Ok(Map::from_iter([("csv".to_owned(), Upload::into_value(body.to_vec()))])),
         Content::Unmarked => match body.iter().find(|octet| !octet.is_ascii_whitespace()) {
             Some(b'{' | b'[') => of_json(&body),

@@ -28,7 +28,9 @@ fn subject_of(group: &str) -> Option<Subject> {
         | "customer_default_policy"
         | "explain"
         | "tests" => Subject::Policies,
-        "global_domains" | "customer_domains" | "policy_domains" => Subject::Lists,
+        "global_domains" | "customer_domains" | "policy_domains" | "lists" | "customer_lists" | "msp_lists" => {
+            Subject::Lists
+        }
         "categories" | "recategorize" => Subject::Categories,
         "locations" | "location_addresses" | "customer_locations" | "customer_location_addresses" => Subject::Locations,
         "customer_devices" | "general_devices" => Subject::Devices,

@@ -4,6 +4,7 @@ use super::{embed::EmbedTokens, filtering::Filtering};
 use crate::{
     auth::{LicenceKey, SignInHook, SigningKey},
     certs::CertStore,
+    jobs::Lists,
     mail::Mailer,
     resolve::Resolver,
     stats::Stats,
@@ -32,6 +33,8 @@ pub struct Services {
     pub licence_key: Option<LicenceKey>,
     /// Where tokens for embedded reports come from.
     pub embed: EmbedTokens,
+    /// Subscribed lists.
+    pub lists: Lists,
     /// What the query log knows; empty where there is none.
     pub stats: Stats,
 }

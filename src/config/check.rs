@@ -1,6 +1,7 @@
 //! What no field can see alone: values that contradict each other.
 
 use super::{Api, ApiTls, Config, Resolve, UpstreamCheck, document::Document, faults::Fault};
+use crate::category::{Catalogue, Category};
 use std::net::SocketAddr;
 
 /// Contradictions between values, each at the position of one of them.
@@ -10,6 +11,7 @@ pub(super) fn contradictions(config: &Config, document: &Document<'_>, upstream:
         faults.push(Fault::new(message, paths.iter().find_map(|path| document.locate(path))));
     };
     listeners(config, &mut refuse);
+    feeds(config, &mut refuse);
     resolve(&config.resolve, upstream, &mut refuse);
     if config.cache.ttl_min_s > config.cache.ttl_max_s {
         let (min, max) = (config.cache.ttl_min_s, config.cache.ttl_max_s);
@@ -22,6 +24,35 @@ pub(super) fn contradictions(config: &Config, document: &Document<'_>, upstream:
         refuse(format!("`body_max` takes 1 KiB to 1 GiB, not {}", config.api.body_max), &[&["api", "body_max"]]);
     }
     faults
+}
+
+/// Each feed has a name of its own, one origin, and a category that there is.
+fn feeds(config: &Config, refuse: &mut Refuse<'_>) {
+    if !config.feeds.is_empty() && config.category.file.is_some() {
+        let message = "`[category] file` and `[[feeds]]` cannot stand together: both make the category index";
+        refuse(message.to_owned(), &[&["category", "file"], &["feeds"]]);
+    }
+    for (index, feed) in config.feeds.iter().enumerate() {
+        let item = index.to_string();
+        let at: &[&[&str]] = &[&["feeds", &item, "name"], &["feeds"]];
+        if config.feeds[..index].iter().any(|other| other.name == feed.name) {
+            refuse(format!("the feed `{}` is listed twice", feed.name), at);
+        }
+        if feed.url.is_some() == feed.file.is_some() {
+            refuse(format!("the feed `{}` needs either `url` or `file`", feed.name), at);
+        }
+        if let Some(category) = &feed.category
+            && category_named(category).is_none()
+        {
+            refuse(format!("there is no category `{category}`"), &[&["feeds", &item, "category"], &["feeds"]]);
+        }
+    }
+}
+
+/// The category of this name, in any case, or with this slug.
+pub(super) fn category_named(name: &str) -> Option<&'static Category> {
+    let fits = |category: &&Category| category.name.eq_ignore_ascii_case(name) || category.slug == name;
+    Catalogue::get().categories().iter().find(fits)
 }
 
 type Refuse<'a> = dyn FnMut(String, &[&[&str]]) + 'a;

@@ -115,7 +115,7 @@ impl Default for RateLimit {
 
 const LOOPBACK_6: std::net::IpAddr = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
 
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     const NETWORK: &str = "an address or a prefix, such as \"192.0.2.0/24\"";
     texts(deserializer, NETWORK, |text| {
         let network: Option<IpNet> =

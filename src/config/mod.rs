@@ -6,7 +6,7 @@
 //! file. `config/example.toml` shows every key with its default.
 //!
 //! The sections, in the order of the file: `dns`, `resolve`, `cache`, `api`, `data` (with
-//! `[category]`), `querylog`, `policy`, `services` (`[license]` and `[powerbi]`), `log` (with `[metrics]`). How a file becomes a [`Config`]:
+//! `[category]`), `feeds`, `lists`, `querylog`, `policy`, `services` (`[license]` and `[powerbi]`), `log` (with `[metrics]`). How a file becomes a [`Config`]:
 //! `document` (positions, environment), `value` (kinds of values), `words` (what a refusal says),
 //! `check` (contradictions), `faults` (how it is shown).
 
@@ -17,6 +17,8 @@ mod data;
 mod dns;
 mod document;
 mod faults;
+mod feeds;
+mod lists;
 mod log;
 mod policy;
 mod querylog;
@@ -30,6 +32,8 @@ pub use cache::Cache;
 pub use data::{Category, Data};
 pub use dns::{Dns, RateLimit, Tcp, UnknownClients};
 pub use faults::Faults;
+pub use feeds::{Feed, FeedSyntax};
+pub use lists::Lists;
 pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use policy::{Inheritance, Policy};
 pub use querylog::QueryLog;
@@ -65,6 +69,10 @@ pub struct Config {
     pub data: Data,
     /// What names are about.
     pub category: Category,
+    /// Lists of names by category, kept fresh.
+    pub feeds: Vec<Feed>,
+    /// Subscribed lists.
+    pub lists: Lists,
     /// A line for every query.
     pub querylog: QueryLog,
     /// What holds for every policy.
@@ -162,6 +170,8 @@ impl Config {
         let from = |path: &mut PathBuf| *path = folder.join(&*path).components().collect();
         from(&mut self.data.dir);
         self.category.file.as_mut().map(from);
+        self.lists.folder.as_mut().map(from);
+        self.feeds.iter_mut().filter_map(|feed| feed.file.as_mut()).for_each(from);
         self.querylog.dir.as_mut().map(from);
         if let Some(PublicKey::File(file)) = &mut self.license.public_key {
             from(file);

@@ -26,6 +26,10 @@ pub struct CategoryError {
 /// refused with the reason in the log, and the last good one serves instead. Without a configured
 /// file the built-in starter set serves.
 pub(super) fn open(config: &Config) -> Result<Index, CategoryError> {
+    if !config.feeds.is_empty() {
+        // Until the feeds were fetched for the first time there is none.
+        return Ok(Index::open(&of_feeds(config)).unwrap_or_else(|_| Index::built_in()));
+    }
     let Some(file) = &config.category.file else { return Ok(Index::built_in()) };
     let kept = config.data.dir.join(FOLDER).join(LAST_GOOD);
     load(file, &kept).or_else(|error| {
@@ -34,6 +38,11 @@ pub(super) fn open(config: &Config) -> Result<Index, CategoryError> {
             .inspect(|_| tracing::warn!(file = %kept.display(), "the last good category file serves"))
             .map_err(|_| CategoryError { file: file.clone(), reason: error.to_string(), kept: kept.clone() })
     })
+}
+
+/// The index made of the configured feeds.
+pub(super) fn of_feeds(config: &Config) -> PathBuf {
+    config.data.dir.join(FOLDER).join("feeds.weir")
 }
 
 /// Opens the configured file for a daemon that has an index: `None` where it is refused, and the

@@ -7,8 +7,10 @@ use crate::{
     auth::LicenceKey,
     category::Catalogue,
     config::{self, Config},
+    feeds::FetchOptions,
+    jobs::{CategoryFeed, FeedOrigin, ListOptions},
     listen::{Rate, Settings, TcpSettings},
-    model::{DomainName, Level},
+    model::{DomainName, Level, ListSyntax},
     policy::Presets,
     querylog, resolve,
 };
@@ -119,6 +121,57 @@ pub(super) fn log_reader(config: &Config) -> querylog::LogReader {
         Some(options) => querylog::LogReader::new(options.dir),
         None => querylog::LogReader::disabled(),
     }
+}
+
+/// How much of subscribed lists is kept.
+pub(super) fn list_options(config: &Config) -> ListOptions {
+    let lists = &config.lists;
+    ListOptions {
+        folder: lists.folder.clone(),
+        octets_max: lists.unpacked_max.0,
+        rules_max: lists.rules_max,
+        rules_max_per_customer: lists.rules_max_per_customer,
+        rules_max_per_msp: lists.rules_max_per_msp,
+        rules_max_of_system: lists.rules_max_of_system,
+    }
+}
+
+/// What of subscribed lists may be fetched.
+pub(super) fn fetch_options(config: &Config) -> FetchOptions {
+    let lists = &config.lists;
+    FetchOptions {
+        allow_http: lists.allow_http,
+        allow_private: lists.allow_private.clone(),
+        ports: lists.ports.clone(),
+        octets_max: lists.fetch_max.0,
+        timeout: Duration::from_secs(lists.timeout_s),
+    }
+}
+
+/// Feeds of the category index.
+pub(super) fn category_feeds(config: &Config) -> Vec<CategoryFeed> {
+    let syntax = |syntax| match syntax {
+        config::FeedSyntax::Hosts => ListSyntax::Hosts,
+        config::FeedSyntax::Domains => ListSyntax::Domains,
+        config::FeedSyntax::Adblock => ListSyntax::Adblock,
+        config::FeedSyntax::Dnsmasq => ListSyntax::Dnsmasq,
+        config::FeedSyntax::Unbound => ListSyntax::Unbound,
+        config::FeedSyntax::Rpz => ListSyntax::Rpz,
+    };
+    let feeds = config.feeds.iter().filter_map(|feed| {
+        let origin = match (&feed.url, &feed.file) {
+            (Some(url), _) => FeedOrigin::Url(url.clone()),
+            (None, file) => FeedOrigin::File(file.clone()?),
+        };
+        Some(CategoryFeed {
+            name: feed.name.clone(),
+            origin,
+            category: feed.category_slug().map(str::to_owned),
+            syntax: feed.syntax.map(syntax),
+            refresh_s: feed.refresh_s,
+        })
+    });
+    feeds.collect()
 }
 
 /// UDP threads: as configured, or one a core.

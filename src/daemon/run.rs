@@ -8,11 +8,11 @@ use crate::{
     category::Index,
     certs::{CertSource, CertStore},
     config::{ApiTls, Config, Inheritance},
-    jobs::{self, ReportParts},
+    feeds::{Fetcher, Library},
+    jobs::{self, FeedParts, ListParts, Lists, ReportParts, Shelf},
     listen::{Bound, Listeners},
     mail::Smtp,
     model::{Account, DnsSettings, Timestamp},
-    policy::NameKey,
     publish::Publisher,
     querylog::QueryLog,
     resolve::{self, Resolver},
@@ -56,6 +56,12 @@ pub enum DaemonError {
     /// There is no category index.
     #[error(transparent)]
     Category(#[from] category::CategoryError),
+    /// The folder of subscribed lists cannot be used.
+    #[error("subscribed lists: {0}")]
+    Lists(#[from] crate::feeds::LibraryError),
+    /// Lists cannot be fetched.
+    #[error("subscribed lists cannot be fetched: {0}")]
+    Fetcher(#[from] crate::feeds::FetcherError),
     /// An upstream cannot be used.
     #[error("the upstream {upstream:?} cannot be used: {source}")]
     Upstream {
@@ -142,9 +148,27 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let index = category::open(&config)?;
     let index_names = index.len();
     let categories = Arc::new(ArcSwap::from_pointee(index));
-    let key = NameKey(ahash::RandomState::new().hash_one(0x6e61_6d65));
-    let (publisher, publishing) = Publisher::start(&store, key, parts::presets(), &parts::own_hosts(&config))
-        .map_err(io_error("starting the publisher"))?;
+    let list_options = parts::list_options(&config);
+    let shelf = {
+        let (store, dir) = (store.clone(), config.data.dir.clone());
+        let bounds = list_options.bounds();
+        tokio::task::spawn_blocking(move || Ok::<_, DaemonError>(Shelf::open(Library::open(&dir)?, &store, bounds)))
+            .await
+            .map_err(io::Error::other)
+            .map_err(io_error("loading subscribed lists"))??
+    };
+    let own_hosts = parts::own_hosts(&config);
+    let (publisher, publishing) =
+        Publisher::start_with(&store, shelf.key(), parts::presets(), &own_hosts, shelf.table())
+            .map_err(io_error("starting the publisher"))?;
+    let lists = Lists::new(ListParts {
+        store: store.clone(),
+        publisher: publisher.clone(),
+        shelf,
+        fetcher: Fetcher::new(parts::fetch_options(&config))?,
+        options: list_options,
+        clock: now,
+    });
     let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
     if let Some(row) = store.get::<DnsSettings>(Account::System, 1) {
         resolver.set_upstreams(Some(row.value.resolvers.into_iter().map(resolve::Upstream::Plain).collect()))?;
@@ -200,6 +224,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         filtering: Arc::new(path),
         metrics: metrics.clone(),
         stats: stats.clone(),
+        lists: lists.clone(),
         signing_key: Arc::new(signing_key),
         sign_ins,
         mail: Arc::new(Smtp::new()),
@@ -212,6 +237,17 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
+    let feeds = FeedParts {
+        dir: config.data.dir.join("feeds"),
+        out: category::of_feeds(&config),
+        feeds: parts::category_feeds(&config),
+        fetcher: lists.fetcher().clone(),
+        octets_max: config.lists.unpacked_max.0,
+        categories: categories.clone(),
+        clock: now,
+    };
+    tasks.spawn(jobs::keep_feeds(feeds, cancel.clone()));
+    tasks.spawn(lists.keep(cancel.clone()));
     tasks.spawn(jobs::check_safe_search(resolver.clone(), cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
     tasks.spawn(jobs::delete_ended(store.clone(), publisher.clone(), now, cancel.clone()));

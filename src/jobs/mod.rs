@@ -6,18 +6,24 @@
 //!
 //! - `ended`: list entries that have ended, deleted;
 //! - `export`: every hour the whole store as a file, so that a damaged database costs an hour;
+//! - `feeds`: lists of names by category fetched, and the index made of them;
 //! - `image`: now and then all rows as one file, so that a start after a crash takes seconds;
+//! - `lists`: subscribed lists fetched, read and put into one table;
 //! - `reports`: reports that are due, made and mailed;
 //! - `safe_search`: once a day, whether the filtered hosts of search engines are still there.
 
 mod ended;
 mod export;
+mod feeds;
 mod image;
+mod lists;
 mod reports;
 mod safe_search;
 
 pub use ended::delete_ended;
 pub use export::hourly_export;
+pub use feeds::{CategoryFeed, FeedOrigin, FeedParts, keep_feeds};
 pub use image::keep_image;
+pub use lists::{ListOptions, ListParts, ListStatus, Lists, RefreshError, Shelf, list_secret_context};
 pub use reports::{ReportParts, mail_reports};
 pub use safe_search::check_safe_search;

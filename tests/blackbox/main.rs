@@ -15,6 +15,7 @@ mod dns;
 mod domains;
 mod filtering;
 mod kill;
+mod lists;
 mod locations;
 mod mail;
 mod node;

@@ -27,6 +27,8 @@ mod in_force;
 mod interface;
 mod known;
 mod license;
+mod list_fields;
+mod lists;
 mod location_shown;
 mod location_update;
 mod locations;
@@ -77,6 +79,7 @@ pub fn operations() -> Vec<Operation> {
         categories::operations,
         known::operations,
         domains::operations,
+        lists::operations,
         locations::operations,
         location_update::operations,
         addresses::operations,

@@ -5,12 +5,13 @@ use crate::{
     auth::{ClientKeys, SignInEvent, SigningKey, first_start, keys},
     category::{Catalogue, Index},
     certs::{CertSource, CertStore},
+    feeds::{Fetcher, Library},
     identify::{Identified, Supposed},
+    jobs::{ListOptions, ListParts, Lists, Shelf},
     mail::{Mail, MailError, Mailer, Relay},
     model::*,
     policy::{
-        CompiledPolicy, Decision, NameKey, NoTrace, Presets, Question, Snapshot, Suffixes, Verdict, categorise, choose,
-        evaluate,
+        CompiledPolicy, Decision, NoTrace, Presets, Question, Snapshot, Suffixes, Verdict, categorise, choose, evaluate,
     },
     publish::Publisher,
     querylog::{LogReader, QueryEvent, QueryLog},
@@ -237,7 +238,20 @@ impl House {
             moderate: catalogue.preset(Level::M),
             high: catalogue.preset(Level::H),
         };
-        let (publisher, _) = Publisher::start(&store, NameKey(7), presets, &[]).expect("publishes");
+        let options_of_lists = ListOptions::default();
+        let library = Library::open(folder.path()).expect("a folder");
+        let shelf = Shelf::open(library, &store, options_of_lists.bounds());
+        let (publisher, _) =
+            Publisher::start_with(&store, shelf.key(), presets, &[], shelf.table()).expect("publishes");
+        let lists = Lists::new(ListParts {
+            store: store.clone(),
+            publisher: publisher.clone(),
+            shelf,
+            fetcher: Fetcher::new(Default::default()).expect("a client"),
+            options: options_of_lists,
+            clock: house_clock,
+        });
+        tokio::spawn(lists.clone().keep(Default::default()));
         let snapshot = publisher.snapshot();
         let filtering = Arc::new(Deciding { publisher, snapshot, categories: Index::built_in() });
         LATER_S.set(0);
@@ -249,6 +263,7 @@ impl House {
         let mut services = Services {
             stats: Stats::new(reader, store.clone(), jiff::tz::TimeZone::UTC),
             filtering,
+            lists,
             metrics: None,
             mail: Arc::new(mailbox.clone()),
             signing_key: Arc::new(SigningKey::open(&store).expect("makes a key")),

@@ -11,6 +11,7 @@ mod directory;
 mod domains;
 mod golden;
 mod harness;
+mod lists;
 mod locations;
 mod oauth;
 mod pages;

@@ -35,6 +35,8 @@ struct Rows {
     rule: u32,
     cloud_key: u32,
     recategorized: u32,
+    list: u32,
+    msp_list: u32,
     role: u32,
     schedule: u32,
     report: String,
@@ -60,6 +62,8 @@ impl Rows {
         let cloud_key = id(&house.post(As::One, &format!("/users/{one}/cloudkeys"), json!({})).await.ok());
         house.post(As::One, "/recategorize", json!({ "domain": "a.example", "category1": 1 })).await.ok();
         let recategorized = id(&house.get(As::One, "/recategorize").await.ok()["data"][0]);
+        let list = id(&house.post(As::One, "/lists", json!({ "name": "l" })).await.ok());
+        let msp_list = id(&house.post(As::Msp, "/lists", json!({ "name": "l" })).await.ok());
         let people = house.people().await;
         let schedule = json!({
             "report": "r_requests_user", "sender": "a@weir.test", "recipients": "b@weir.test", "subject": "s",
@@ -82,6 +86,8 @@ impl Rows {
             rule,
             cloud_key,
             recategorized,
+            list,
+            msp_list,
             schedule: id(&schedule),
             report: text(&report["id"]),
             uuid: text(&user["uuid_str"]),
@@ -131,6 +137,7 @@ impl Rows {
             ("{exceptionid}", self.exception.to_string(), NONE),
             ("{cloudkeyid}", self.cloud_key.to_string(), NONE),
             ("{recategorizeid}", self.recategorized.to_string(), NONE),
+            ("{listid}", (if path.starts_with("/msps") { self.msp_list } else { self.list }).to_string(), NONE),
             ("{roleid}", self.role.to_string(), NONE),
             ("{scheduledreportid}", self.schedule.to_string(), NONE),
             ("{reportid}", self.report.clone(), NO_UUID),

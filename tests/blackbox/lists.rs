@@ -1,0 +1,192 @@
+//! Subscribed lists, from a web server of ours to the answers of the daemon.
+
+use crate::{
+    client::{Client, id},
+    daemon::{Daemon, Place, until},
+    dns::{ALLOWED, Got, Upstream, a, ask, ask_for, asked_name, reply_with},
+};
+use hickory_proto::{op::ResponseCode, rr::RecordType::A};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// What a web server has: text by path; `None` is an error.
+type Pages = Arc<Mutex<HashMap<String, Option<String>>>>;
+
+/// A web server on loopback with entity tags.
+struct Web {
+    base: String,
+    pages: Pages,
+    /// Status of each answer.
+    told: Arc<Mutex<Vec<u16>>>,
+}
+
+impl Web {
+    fn start() -> Web {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let (pages, told): (Pages, Arc<Mutex<Vec<u16>>>) = Default::default();
+        let (served, noted) = (pages.clone(), told.clone());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut head = Vec::new();
+                let mut octet = [0];
+                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut octet).is_ok_and(|read| read == 1) {
+                    head.push(octet[0]);
+                }
+                let head = String::from_utf8_lossy(&head).to_lowercase();
+                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                let page = served.lock().unwrap().get(&path).cloned().flatten();
+                let (status, reply) = match page {
+                    None => (503, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()),
+                    Some(text) => {
+                        let tag = format!("\"{}-{}\"", text.len(), text.lines().count());
+                        if head.contains(&format!("if-none-match: {tag}")) {
+                            (304, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n".to_owned())
+                        } else {
+                            let length = text.len();
+                            let head = format!("ETag: {tag}\r\nContent-Length: {length}\r\nConnection: close");
+                            (200, format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{text}"))
+                        }
+                    }
+                };
+                noted.lock().unwrap().push(status);
+                let _ = stream.write_all(reply.as_bytes());
+            }
+        });
+        Web { base, pages, told }
+    }
+
+    fn put(&self, path: &str, text: Option<&str>) {
+        self.pages.lock().unwrap().insert(path.to_owned(), text.map(str::to_owned));
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// How often it answered with this status.
+    fn count(&self, status: u16) -> usize {
+        self.told.lock().unwrap().iter().filter(|told| **told == status).count()
+    }
+}
+
+const LOOPBACK: [(&str, &str); 2] =
+    [("WEIR_LISTS__ALLOW_HTTP", "true"), ("WEIR_LISTS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#)];
+
+/// Makes a list of the system and lets the default policy of customer 1 have it.
+async fn subscribed(admin: &Client, body: Value) -> String {
+    let list = id(&admin.post("/lists", body).await.ok());
+    admin.post("/policies/default/filter?user_id=1", json!({ "lists": [list] })).await.ok();
+    format!("/lists/{list}")
+}
+
+/// Waits until a list stands as told.
+async fn wait(admin: &Client, path: &str, stands: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..3_000 {
+        let status = admin.get(&format!("{path}/status")).await.ok();
+        if stands(&status) && status["progress"] == Value::Null {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{path} never stood so: {}", admin.get(&format!("{path}/status")).await.json);
+}
+
+fn waits_for(daemon: &Daemon, name: &str, got: &Got) {
+    until(|| (ask(daemon.udp, "127.0.0.1", name) == *got).then_some(()));
+}
+
+#[tokio::test]
+async fn a_list_is_followed_through_changes_errors_and_a_restart_without_a_network() {
+    let (place, web) = (Place::new(), Web::start());
+    web.put("/ads", Some("0.0.0.0 ads.example\n0.0.0.0 old.example\n"));
+    let mut daemon = place.start_with(&LOOPBACK);
+    let admin = place.administrator(&daemon);
+    let path = subscribed(&admin, json!({ "name": "ads", "url": web.url("/ads") })).await;
+    let status = wait(&admin, &path, |status| status["state"] == "current" && status["serving"] == true).await;
+    assert_eq!((&status["rules"], &status["report"]["syntax"]), (&json!(2), &json!("hosts")));
+    waits_for(&daemon, "ads.example", &Got::Blocked(15));
+    assert_eq!(ask(daemon.udp, "127.0.0.1", "www.example"), ALLOWED);
+
+    admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
+    until(|| (web.count(304) == 1).then_some(()));
+    web.put("/ads", Some("0.0.0.0 ads.example\n0.0.0.0 new.example\n# more\n"));
+    admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
+    waits_for(&daemon, "new.example", &Got::Blocked(15));
+    assert_eq!(ask(daemon.udp, "127.0.0.1", "old.example"), ALLOWED);
+
+    web.put("/ads", None);
+    admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
+    let status = wait(&admin, &path, |status| status["state"] == "retrying").await;
+    assert_eq!((&status["errors"], status["error"].as_str()), (&json!(1), Some("127.0.0.1 answered 503")));
+    assert_eq!(ask(daemon.udp, "127.0.0.1", "new.example"), Got::Blocked(15), "the last good copy serves");
+    assert!(status["hits"].as_u64().unwrap() >= 2, "{status}");
+
+    assert!(daemon.stop());
+    let daemon = place.start_with(&LOOPBACK);
+    assert_eq!(ask(daemon.udp, "127.0.0.1", "new.example"), Got::Blocked(15), "from the first query on");
+    let admin = place.administrator(&daemon);
+    assert_eq!(admin.get(&format!("{path}/status")).await.ok()["errors"], 1, "how it stands is kept");
+    admin.delete(&path).await.refused(409);
+    admin.delete(&format!("{path}?force=true")).await.ok();
+    waits_for(&daemon, "new.example", &ALLOWED);
+    until(|| (!place.data().join(path.trim_start_matches('/')).exists()).then_some(()));
+}
+
+#[tokio::test]
+async fn lists_are_not_fetched_from_within() {
+    let (place, web) = (Place::new(), Web::start());
+    web.put("/ads", Some("0.0.0.0 ads.example\n"));
+    let daemon = place.start_with(&[LOOPBACK[0]]);
+    let admin = place.administrator(&daemon);
+    let url = web.url("/ads");
+    let refused = admin.post("/lists", json!({ "name": "a", "url": url })).await.refused(400);
+    assert!(refused["error"].as_str().unwrap().contains("127.0.0.1 is loopback"), "{refused}");
+    let url = url.replace("127.0.0.1", "localhost");
+    let list = admin.post("/lists", json!({ "name": "a", "url": format!("{url}?token=hunter2") })).await.ok();
+    let path = format!("/lists/{}", id(&list));
+    let status = wait(&admin, &path, |status| status["errors"] == 1).await;
+    assert!(status["error"].as_str().unwrap().contains("localhost has the address"), "{status}");
+    assert!(!daemon.log().contains("hunter2"), "the log tells no secrets");
+    assert!(web.told.lock().unwrap().is_empty(), "nobody came");
+}
+
+#[tokio::test]
+async fn a_response_policy_zone_says_what_is_answered() {
+    let upstream = Upstream::scripted(|query| Some(reply_with(query, [a(&asked_name(query), 300)])));
+    let place = Place::with(upstream);
+    let zone = "$ORIGIN rpz.example.\n@ 300 SOA ns.example. host.example. 1 2 3 4 300\n@ NS ns.example.\n\
+                gone.test CNAME .\n*.gone.test CNAME .\nempty.test CNAME *.\nquiet.test CNAME rpz-drop.\n\
+                fine.gone.test CNAME rpz-passthru.\nhome.test A 198.51.100.7\nalias.test CNAME target.test.\n\
+                32.80.2.0.192.rpz-ip CNAME .\n";
+    std::fs::create_dir(place.path("lists")).unwrap();
+    std::fs::write(place.path("lists").join("zone"), zone.replace("32.80.2.0.192.rpz-ip CNAME .\n", "")).unwrap();
+    let folder = place.path("lists").display().to_string();
+    let daemon = place.start_with(&[("WEIR_LISTS__FOLDER", &folder)]);
+    let admin = place.administrator(&daemon);
+    let path = subscribed(&admin, json!({ "name": "zone", "file": "zone", "syntax": "rpz" })).await;
+    wait(&admin, &path, |status| status["state"] == "current" && status["serving"] == true).await;
+    until(|| (ask_for(daemon.udp, "gone.test", A).metadata.response_code == ResponseCode::NXDomain).then_some(()));
+    let code = |name: &str| ask_for(daemon.udp, name, A).metadata.response_code;
+    assert_eq!((code("www.gone.test"), code("empty.test")), (ResponseCode::NXDomain, ResponseCode::NoError));
+    assert!(ask_for(daemon.udp, "empty.test", A).answers.is_empty());
+    assert_eq!(ask(daemon.udp, "127.0.0.1", "fine.gone.test"), ALLOWED);
+    assert_eq!(ask(daemon.udp, "127.0.0.1", "home.test"), Got::Address("198.51.100.7".parse().unwrap()));
+    let alias = ask_for(daemon.udp, "alias.test", A);
+    assert_eq!(alias.answers.len(), 2, "the alias and what it leads to: {alias:?}");
+    let question = crate::dns::query("quiet.test", A).to_vec().unwrap();
+    let socket = crate::dns::socket("127.0.0.1");
+    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    socket.send_to(&question, daemon.udp).unwrap();
+    assert!(socket.recv(&mut [0; 512]).is_err(), "no answer at all");
+
+    std::fs::write(place.path("lists").join("zone"), zone).unwrap();
+    admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
+    waits_for(&daemon, "www.example", &Got::Blocked(15));
+}
