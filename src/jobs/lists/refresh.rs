@@ -366,9 +366,7 @@ impl Lists {
             "a list was refreshed"
         );
         // A list that went meanwhile leaves nothing behind.
-        if self.0.store.find::<ListSource>(source.id.0).is_none() {
-            return None;
-        }
+        self.0.store.find::<ListSource>(source.id.0)?;
         if let Err(error) = self.0.library.save_state(source.id, &state) {
             tracing::error!(list = source.id.0, %error, "how a list stands could not be kept");
         }
