@@ -27,6 +27,11 @@ use weir::{
 const EACH: usize = 20_000;
 const START: i64 = 1_768_348_800;
 
+/// Makes a look-alike of a name, given its label and the rest.
+type Mutation = fn(&mut Random, &str, &str) -> String;
+/// Makes the labels of one query of a tunnel out of its payload.
+type Tunnel = fn(&mut Random, &[u8]) -> String;
+
 /// splitmix64: the same sequence on every machine.
 struct Random(u64);
 
@@ -216,7 +221,7 @@ fn look_alike(domains: &[String]) {
         100.0 * share(all, names.len())
     );
     let mut random = Random(2);
-    let mutations: [(&str, fn(&mut Random, &str, &str) -> String); 7] = [
+    let mutations: [(&str, Mutation); 7] = [
         ("a letter left out", |random, label, suffix| {
             let at = random.below(label.len());
             format!("{}{}.{suffix}", &label[..at], &label[at + 1..])
@@ -332,7 +337,7 @@ fn tunnelling(queries: &[String]) {
         domains.len()
     );
     let base32 = b"abcdefghijklmnopqrstuvwxyz012345";
-    let tunnels: [(&str, i64, fn(&mut Random, &[u8]) -> String); 4] = [
+    let tunnels: [(&str, i64, Tunnel); 4] = [
         ("iodine, busy: 20 queries a second", 20, |random, base32| {
             let labels: Vec<String> = (0..3).map(|_| random.text(base32, 57, 57)).collect();
             format!("0{}.t.tunnel.test", labels.join("."))

@@ -164,12 +164,15 @@ pub struct Schedules {
     own_block_list: u64,
 }
 
+/// A span with the number of its schedule.
+type NumberedSpan = (u8, WeekSpan);
+
 impl Schedules {
     /// Compiles the schedules of a policy of somebody who lives in this zone: the first 64 that are enabled and have
     /// a span. One whose own zone `zones` does not know goes by the customer's.
     pub fn compile(schedules: &[Schedule], zones: &mut Zones, customer: &Arc<LocalTime>) -> Self {
         let mut compiled = Schedules::default();
-        let mut by_zone: Vec<(Arc<LocalTime>, Vec<(u8, WeekSpan)>)> = Vec::new();
+        let mut by_zone: Vec<(Arc<LocalTime>, Vec<NumberedSpan>)> = Vec::new();
         let mut effects = Vec::new();
         for (number, schedule) in schedules.iter().take(SCHEDULES_MAX).enumerate() {
             let bit = if schedule.enabled && !schedule.spans.is_empty() { 1 << number } else { 0 };

@@ -56,7 +56,7 @@ struct Slot {
 
 impl Slot {
     fn of(bits: u64) -> Option<Slot> {
-        (bits != 0).then(|| Slot {
+        (bits != 0).then_some(Slot {
             fingerprint: (bits >> 32) as u32,
             first_hour: (bits >> WEEK_BITS) as u32 & ((1 << HOUR_BITS) - 1),
             last_week: bits as u32 & ((1 << WEEK_BITS) - 1),
@@ -134,7 +134,7 @@ impl Seen {
     /// Remembers a domain by its hash, and tells since how many hours it is known.
     pub(super) fn see(&self, hash: u64, at: Timestamp) -> Option<u32> {
         let hour = hour_of(at);
-        let week = hour / LEARNING_HOURS & ((1 << WEEK_BITS) - 1);
+        let week = (hour / LEARNING_HOURS) & ((1 << WEEK_BITS) - 1);
         let learning = self.is_learning(hour);
         let (bucket, fingerprint) = self.bucket(hash);
         for _ in 0..ATTEMPTS_MAX {

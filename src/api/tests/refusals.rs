@@ -168,6 +168,7 @@ fn body() -> Value {
         "domain": "n.example", "ip": "203.0.113.77", "allowed": true, "csv": "n.example\n", "locationtype": "staticip",
         "client": "203.0.113.77", "date": "2026-01-01", "category1": 1, "permissions": [], "report": "r_requests_user",
         "sender": "a@weir.test", "recipients": "b@weir.test", "subject": "s", "days": 7,
+        "type": "A", "values": ["192.0.2.7"], "zone": "corp.example", "servers": ["192.0.2.53"],
     })
 }
 

@@ -104,7 +104,7 @@ async fn a_customers_day_is_counted_by_its_own_clock() {
     let totals = house.get(As::One, &format!("{stats}?date={yesterday}")).await.ok();
     let expected = json!({
         "object": "stats", "code": 200, "date": yesterday.to_string(), "requests": 4, "allowed": 3, "blocked": 1,
-        "unique_domains": 3, "users": 1, "top_user": "198.51.100.3",
+        "safe_search": 0, "unique_domains": 3, "users": 1, "top_user": "198.51.100.3",
     });
     assert_eq!(totals, expected);
     for caller in [As::System, As::Sales, As::Msp] {

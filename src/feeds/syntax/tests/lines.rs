@@ -115,7 +115,7 @@ fn adblock_patterns_become_the_smallest_rule_that_says_the_same() {
             ("//ads.example^", &["block exact ads.example"]),
             ("://*.ads.example", &["block wildcard .ads.example"]),
             ("||a.example^ # why", &["block suffix a.example"]),
-            ("||a.[0-9].example^", &["invalid: the pattern contains '['"]),
+            ("||a.[0-9].example^", &["invalid: the name contains '['"]),
             ("://ads.", &["block wildcard |ads."]),
             ("|https://ads.example^", &["block exact ads.example"]),
             ("||203.0.113.9^", &["block net 203.0.113.9/32"]),
