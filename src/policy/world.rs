@@ -1,5 +1,7 @@
 //! Rows as they change, and the next snapshot kept ready.
 
+mod touch;
+
 use super::{
     CompiledCustomer, CompiledDevice, CompiledFilter, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser,
     Detectors, ListTable, LocalRecords, NameKey, NameList, NameMap, Presets, Recategorised, Routing, Schedules,
@@ -598,14 +600,6 @@ impl World {
         self.touch_policies_of(Account::Customer(zone.customer));
     }
 
-    fn touch_records(&mut self, record: &LocalRecord) {
-        let is_default = self.policies.get(&record.policy).is_some_and(|policy| policy.is_default);
-        self.dirty.policies.insert(record.policy);
-        if is_default && matches!(record.owner, Account::Customer(_)) {
-            self.touch_policies_of(record.owner);
-        }
-    }
-
     fn records(&mut self, policy: PolicyId) -> &mut LocalRecords {
         let key = self.snapshot.key;
         self.records.entry(policy).or_insert_with(|| LocalRecords::new(key))
@@ -645,80 +639,6 @@ impl World {
         // Another location may have taken the range over within the same batch.
         if self.snapshot.ranges.get(address.net) == Some(&address.location) {
             Arc::make_mut(&mut self.snapshot.ranges).remove(address.net);
-        }
-    }
-
-    fn touch_account(&mut self, account: Account) {
-        match account {
-            Account::System => {}
-            Account::Msp(id) => {
-                self.dirty.msps.insert(id);
-            }
-            Account::Customer(id) => {
-                self.dirty.customers.insert(id);
-            }
-        }
-    }
-
-    fn touch_list(&mut self, id: ListId) {
-        match id {
-            ListId::System => {}
-            ListId::Msp(id) => {
-                self.dirty.msps.insert(id);
-            }
-            ListId::Policy(id) => {
-                self.dirty.policies.insert(id);
-            }
-        }
-    }
-
-    fn touch_policy(&mut self, id: PolicyId, owner: Account, is_default: bool) {
-        self.dirty.policies.insert(id);
-        if !is_default {
-            return;
-        }
-        match owner {
-            Account::System => self.dirty.all_policies = true,
-            Account::Msp(msp) => {
-                for customer in self.customers_of.get(&msp).cloned().unwrap_or_default() {
-                    self.touch_policies_of(Account::Customer(customer));
-                }
-            }
-            Account::Customer(customer) => {
-                self.dirty.customers.insert(customer);
-                self.touch_policies_of(owner);
-            }
-        }
-    }
-
-    fn touch_filter(&mut self, filter: &PolicyFilter) {
-        let is_default = self.policies.get(&filter.policy).is_some_and(|policy| policy.is_default);
-        self.touch_policy(filter.policy, filter.owner, is_default);
-    }
-
-    /// Notes that lists of this account came, went or count differently.
-    fn touch_subscribers(&mut self, owner: Account) {
-        match owner {
-            Account::System => self.dirty.all_policies = true,
-            Account::Msp(msp) => {
-                self.touch_policies_of(owner);
-                for customer in self.customers_of.get(&msp).cloned().unwrap_or_default() {
-                    self.touch_policies_of(Account::Customer(customer));
-                }
-            }
-            Account::Customer(_) => self.touch_policies_of(owner),
-        }
-    }
-
-    fn touch_policies_of(&mut self, account: Account) {
-        if let Some(policies) = self.policies_of.get(&account) {
-            self.dirty.policies.extend(policies);
-        }
-    }
-
-    fn touch_users_of(&mut self, group: GroupId) {
-        if let Some(users) = self.users_of.get(&group) {
-            self.dirty.users.extend(users);
         }
     }
 }
