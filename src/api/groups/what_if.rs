@@ -182,6 +182,7 @@ async fn what_if<S: Scope>(call: Call<S>, Both(at, trial): Both<At, Trial>) -> R
     let (blocked, allowed, otherwise) = tokio::task::spawn_blocking(move || {
         let live = filtering.snapshot();
         let mut world = World::new(live.key, presets);
+        world.set_lists(live.lists.clone());
         furnish(&mut world, &store, &policy);
         let before = world.snapshot(live.revision);
         world.upsert(Some(&Row::Policy(policy.clone())), &Row::Policy(changed));
@@ -333,6 +334,9 @@ fn furnish(world: &mut World, store: &Store, policy: &Policy) {
             for entry in store.rows_under::<ListEntry>(account, 0) {
                 world.upsert(None, &Row::Entry(entry.value));
             }
+        }
+        for row in store.rows::<ListSource>(account) {
+            world.upsert(None, &Row::Source(row.value));
         }
         for row in store.rows::<Recategorisation>(account) {
             world.upsert(None, &Row::Recategorisation(row.value));
