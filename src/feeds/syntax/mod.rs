@@ -4,7 +4,7 @@
 //! (`lines`) and hands each to its syntax: `plain` for hosts files, names, Adblock (`adblock`, `modifiers`,
 //! `rewrite`) and regular expressions (`regexes`), which may stand side by side in one file; `dnsmasq`,
 //! `unbound`, `rpz` (on top of `master`, which reads master files), `csv`, `json`, `yaml`; `archive` reads
-//! UT1 collections. All of them give what they find to the [`Intake`](intake::Intake), which drops
+//! UT1 collections. All of them give what they find to the `Intake`, which drops
 //! duplicates, counts, keeps within the bounds, and cancels what `$badfilter` cancels. `names` has the rules
 //! that all syntaxes share for names and addresses, `report` is what comes out besides rules.
 //!
