@@ -173,3 +173,20 @@ async fn addresses_that_nothing_is_fetched_from_are_refused_at_once() {
     assert_eq!((zone["origin"].as_str(), zone["zone"].as_str()), (Some("transfer"), Some("rpz.test")));
     assert!(!zone.to_string().contains("c2VjcmV0"), "secrets are never shown");
 }
+
+#[tokio::test]
+async fn what_if_decides_by_subscribed_lists_as_well() {
+    let house = house().await;
+    let made = house.post(As::One, "/lists", json!({ "name": "ads" })).await.ok();
+    upload(&house, As::One, &format!("/lists/{}", id(&made)), "text/plain", b"0.0.0.0 ads.test\n").await.ok();
+    let path = format!("/users/{}/policies/default/what-if", house.one);
+    let trial = |lists: Value| json!({ "names": ["ads.test", "www.test"], "filter": { "lists": lists } });
+    let told = house.post(As::One, &path, trial(json!([id(&made)]))).await.ok();
+    assert_eq!((&told["newly_blocked"]["names"], &told["newly_allowed"]["names"]), (&json!(1), &json!(0)), "{told}");
+    assert_eq!(told["newly_blocked"]["rows"][0]["name"], "ads.test");
+    assert_eq!(told["newly_blocked"]["rows"][0]["after"]["step"], 5);
+    assert_eq!(house.verdict(CLIENT, "ads.test").await, "Allowed", "nothing was changed");
+    subscribe(&house, json!([id(&made)])).await;
+    let told = house.post(As::One, &path, trial(json!([]))).await.ok();
+    assert_eq!((&told["newly_blocked"]["names"], &told["newly_allowed"]["names"]), (&json!(0), &json!(1)), "{told}");
+}

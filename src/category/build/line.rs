@@ -33,6 +33,12 @@ const OWN_NAMES: [&str; 12] = [
     "lo0",
 ];
 
+/// Whether the word is a name that every hosts file has for the machine itself, in any case.
+pub fn is_own_name(word: &str) -> bool {
+    // The longest has 21 characters; nearly all names of lists are done with the first comparison.
+    word.len() <= 21 && OWN_NAMES.iter().any(|own| own.eq_ignore_ascii_case(word))
+}
+
 /// Reads a line without its end. Blank lines and comments hold nothing.
 pub(super) fn parse(line: &[u8], mut take: impl FnMut(Item)) {
     let Ok(line) = std::str::from_utf8(line) else {
@@ -48,12 +54,12 @@ pub(super) fn parse(line: &[u8], mut take: impl FnMut(Item)) {
         if words.peek().is_none() {
             return take(Item::Address);
         }
-        for word in words.filter(|word| !OWN_NAMES.iter().any(|own| own.eq_ignore_ascii_case(word))) {
+        for word in words.filter(|word| !is_own_name(word)) {
             take(if is_address(word) { Item::Address } else { name(word) });
         }
     } else if words.next().is_some() {
         take(Item::Invalid("there is more than a name".into()));
-    } else if !OWN_NAMES.iter().any(|own| own.eq_ignore_ascii_case(first)) {
+    } else if !is_own_name(first) {
         take(name(first));
     }
 }

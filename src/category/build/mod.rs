@@ -17,6 +17,7 @@ mod spill;
 mod walk;
 
 pub use ledger::{Sample, SourceCounts};
+pub use line::is_own_name;
 pub use progress::{Bar, Phase, Progress, Silent};
 pub use report::BuildReport;
 pub use walk::Skipped;

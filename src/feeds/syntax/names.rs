@@ -1,6 +1,9 @@
 //! What all syntaxes share: how a word becomes a name, an address or neither.
 
-use crate::model::{DomainName, NameError};
+use crate::{
+    category::is_own_name,
+    model::{DomainName, NameError},
+};
 use ipnet::IpNet;
 use std::{
     borrow::Cow,
@@ -20,28 +23,6 @@ pub(super) enum Word {
     Url,
     /// Nothing, for this reason.
     Invalid(Cow<'static, str>),
-}
-
-/// Names that every hosts file has for the machine itself.
-const OWN_NAMES: [&str; 12] = [
-    "localhost",
-    "localhost.localdomain",
-    "local",
-    "broadcasthost",
-    "ip6-localhost",
-    "ip6-loopback",
-    "ip6-localnet",
-    "ip6-mcastprefix",
-    "ip6-allnodes",
-    "ip6-allrouters",
-    "ip6-allhosts",
-    "lo0",
-];
-
-/// Whether the word is a name that every hosts file has for the machine itself.
-fn is_own_name(word: &str) -> bool {
-    // The longest has 21 characters; nearly all names of lists are done with the first comparison.
-    word.len() <= 21 && OWN_NAMES.iter().any(|own| own.eq_ignore_ascii_case(word))
 }
 
 /// Reads a word that should be a name. `single` says whether it may have one label only.
