@@ -1,12 +1,12 @@
 //! One connection to a server, opened when first needed and again when it breaks.
 //!
-//! Many queries share it. TCP and TLS go through hickory's multiplexer, HTTPS through HTTP/2.
+//! Many queries share it. TCP and TLS go through a [`Pipe`], HTTPS through HTTP/2.
 
-use super::server::Runtime;
+use super::pipe::Pipe;
 use hickory_net::{
-    DnsHandle, NetError,
+    NetError,
     h2::HttpsClientStream,
-    xfer::{DnsExchange, DnsRequestSender, FirstAnswer},
+    xfer::{DnsRequestSender, FirstAnswer},
 };
 use hickory_proto::op::{DnsRequest, DnsResponse};
 use parking_lot::Mutex;
@@ -15,16 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a full send queue is given a moment to drain.
-const BUSY_TRIES: u32 = 6;
-
 /// Queries under way on one TCP or TLS connection at most.
 pub(super) const ACTIVE_MAX: usize = 4096;
 
 /// What carries queries.
 #[derive(Clone)]
 pub(super) enum Carrier {
-    Stream(DnsExchange<Runtime>),
+    Stream(Pipe),
     Https(HttpsClientStream),
 }
 
@@ -72,6 +69,7 @@ impl Link {
                     }
                     return Err(NetError::Timeout);
                 }
+                Err(NetError::Busy) => return Err(NetError::Busy),
                 Err(error) => {
                     self.drop_open(open.number).await;
                     if !reused {
@@ -108,17 +106,7 @@ impl Carrier {
     async fn ask(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         match self {
             Carrier::Https(stream) => stream.clone().send_message(request.clone()).first_answer().await,
-            Carrier::Stream(exchange) => {
-                let mut pause = Duration::from_millis(1);
-                for _ in 0..BUSY_TRIES {
-                    match exchange.send(request.clone()).first_answer().await {
-                        Err(NetError::Busy) => tokio::time::sleep(pause).await,
-                        result => return result,
-                    }
-                    pause *= 2;
-                }
-                Err(NetError::Busy)
-            }
+            Carrier::Stream(pipe) => pipe.ask(request).await,
         }
     }
 }

@@ -27,6 +27,7 @@ mod flight;
 mod forward;
 mod link;
 mod options;
+mod pipe;
 mod recurse;
 mod route;
 mod server;

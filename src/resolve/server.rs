@@ -3,15 +3,14 @@
 use super::{
     bootstrap::Bootstrap,
     digest,
-    link::{ACTIVE_MAX, Carrier, Link},
+    link::{Carrier, Link},
+    pipe::Pipe,
     upstream::{Endpoint, Upstream},
 };
 use hickory_net::{
     NetError,
     h2::HttpsClientStream,
     runtime::TokioRuntimeProvider,
-    tcp::TcpClientStream,
-    tls::tls_exchange_with_bind_addr,
     udp::UdpClientStream,
     xfer::{DnsRequestSender, FirstAnswer},
 };
@@ -27,7 +26,8 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::{net::TcpStream, sync::Semaphore};
+use tokio_rustls::TlsConnector;
 
 pub(super) type Runtime = TokioRuntimeProvider;
 
@@ -284,12 +284,10 @@ impl Server {
     }
 
     async fn connect_tcp(&self, address: SocketAddr) -> Result<Carrier, NetError> {
-        let timeout = self.shared.timeout;
-        let exchange =
-            TcpClientStream::exchange(address, None, timeout, Some(ACTIVE_MAX), self.shared.runtime.clone()).await?;
-        Ok(Carrier::Stream(exchange))
+        Ok(Carrier::Stream(Pipe::new(open_tcp(address).await?)))
     }
 
+    /// The name is told to the server: some find the customer's account by it.
     async fn connect_tls(
         &self,
         endpoint: &Endpoint,
@@ -299,9 +297,9 @@ impl Server {
         let name = ServerName::try_from(endpoint.name.clone())
             .map_err(|_| NetError::from("the name of the upstream is no TLS server name"))?;
         let connect = |address| {
-            let (name, tls, timeout) = (name.clone(), (**tls).clone(), self.shared.timeout);
+            let (name, tls) = (name.clone(), TlsConnector::from(tls.clone()));
             let remote = SocketAddr::new(address, endpoint.port);
-            tls_exchange_with_bind_addr(remote, None, name, tls, timeout, Some(ACTIVE_MAX), self.shared.runtime.clone())
+            async move { Ok(Pipe::new(tls.connect(name, open_tcp(remote).await?).await?)) }
         };
         first(bootstrap.addresses().await?, connect).await.map(Carrier::Stream)
     }
@@ -320,6 +318,12 @@ impl Server {
         };
         first(bootstrap.addresses().await?, connect).await.map(Carrier::Https)
     }
+}
+
+async fn open_tcp(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The first address that can be connected to. Each next one gets its chance when those before it

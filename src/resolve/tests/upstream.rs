@@ -33,6 +33,8 @@ pub(super) enum Reaction {
 
 type Script = Arc<dyn Fn(&Message, Way) -> Reaction + Send + Sync>;
 
+type Told = Arc<Mutex<Vec<Option<String>>>>;
+
 /// A running upstream; it ends when dropped.
 pub(super) struct Fake {
     pub(super) address: SocketAddr,
@@ -40,12 +42,15 @@ pub(super) struct Fake {
     pub(super) https: SocketAddr,
     pub(super) roots: Arc<rustls::RootCertStore>,
     pub(super) seen: Arc<Mutex<Vec<(Message, Way)>>>,
+    /// The server name of each TLS connection.
+    pub(super) told: Told,
     _tasks: JoinSet<()>,
 }
 
 impl Fake {
     pub(super) async fn start(script: impl Fn(&Message, Way) -> Reaction + Send + Sync + 'static) -> Fake {
         let seen: Arc<Mutex<Vec<(Message, Way)>>> = Arc::default();
+        let told = Told::default();
         let script: Script = {
             let seen = seen.clone();
             Arc::new(move |message, way| {
@@ -69,9 +74,9 @@ impl Fake {
         let dot_listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let doh_listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (tls, https) = (dot_listener.local_addr().expect("bound"), doh_listener.local_addr().expect("bound"));
-        tasks.spawn(serve_tls(dot_listener, dot, script.clone()));
+        tasks.spawn(serve_tls(dot_listener, dot, script.clone(), told.clone()));
         tasks.spawn(serve_https(doh_listener, doh, script));
-        Fake { address, tls, https, roots, seen, _tasks: tasks }
+        Fake { address, tls, https, roots, seen, told, _tasks: tasks }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -124,13 +129,13 @@ async fn serve_tcp(listener: TcpListener, script: Script) {
     }
 }
 
-async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, script: Script) {
+async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, script: Script, told: Told) {
     let mut tasks = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, script) = (acceptor.clone(), script.clone());
+        let (acceptor, script, told) = (acceptor.clone(), script.clone(), told.clone());
         tasks.spawn(async move {
             if let Ok(stream) = acceptor.accept(stream).await {
-                assert_eq!(stream.get_ref().1.server_name(), None, "DNS over TLS tells no name");
+                told.lock().push(stream.get_ref().1.server_name().map(str::to_owned));
                 serve_stream(stream, script, Way::Tls).await;
             }
         });
@@ -153,7 +158,7 @@ async fn serve_stream(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: S
         };
         let octets = octets(&message);
         let framed = [&(octets.len() as u16).to_be_bytes()[..], &octets].concat();
-        if stream.write_all(&framed).await.is_err() {
+        if stream.write_all(&framed).await.is_err() || stream.flush().await.is_err() {
             return;
         }
     }
