@@ -1,10 +1,7 @@
 //! Step 5: the lists a policy subscribes to.
 
 use super::{Active, CompiledPolicy, ListEffect, ListHit, Question, Snapshot, Step, Suffixes, Trace, Who};
-use crate::{
-    identify::Client,
-    model::{Account, AddressTrigger, ListSourceId},
-};
+use crate::model::{Account, AddressTrigger, ListSourceId};
 use std::net::IpAddr;
 
 /// A subscribed list as the query path sees it.
@@ -29,14 +26,20 @@ pub(super) struct Found {
     pub effect: ListEffect,
 }
 
-/// The address that conditions about clients are about.
-fn who(client: &Client) -> Who<'static> {
-    Who::at(client.address())
+/// What conditions about clients are about, and whether rules may send them to a connection.
+fn who(question: &Question<'_>) -> Who<'static> {
+    Who { stream: question.stream, ..Who::at(question.client.address()) }
 }
 
-/// The rule that decides about a question, whatever it does; that of the first choice of lists that has one.
-pub fn rule_for(snapshot: &Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Option<ListHit> {
-    rule(snapshot, policy, &policy.filter.active(question.at), question, false)
+/// The rule that decides about a question, or about a name that an answer leads to (`target`), whatever it does; that of
+/// the first choice of lists that has one.
+pub fn rule_for(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    question: &Question<'_>,
+    target: bool,
+) -> Option<ListHit> {
+    rule(snapshot, policy, &policy.filter.active(question.at), question, target)
 }
 
 fn rule(
@@ -46,7 +49,7 @@ fn rule(
     question: &Question<'_>,
     target: bool,
 ) -> Option<ListHit> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
+    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question));
     policy.filter.lists_at(active).find_map(|lists| match target {
         true => snapshot.lists.find_target(lists, suffixes, qtype, &who),
         false => snapshot.lists.find(lists, suffixes, qtype, &who),
@@ -79,7 +82,7 @@ pub(super) fn noted(
     active: &Active,
     question: &Question<'_>,
 ) -> Option<ListSourceId> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
+    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question));
     let mut lists = policy.filter.lists_at(active);
     let hit = lists.find_map(|lists| snapshot.lists.find_noted(lists, suffixes, qtype, &who))?;
     Some(snapshot.lists.source(hit))
@@ -90,14 +93,14 @@ pub(super) fn search_address(
     snapshot: &Snapshot,
     policy: &CompiledPolicy,
     active: &Active,
-    suffixes: &Suffixes<'_>,
+    question: &Question<'_>,
     trigger: AddressTrigger,
     address: IpAddr,
     trace: &mut impl Trace,
 ) -> Option<Found> {
     let mut lists = policy.filter.lists_at(active);
-    let hit = lists.find_map(|lists| snapshot.lists.find_address(lists, trigger, address));
-    decide(snapshot, hit, suffixes, false, trace)
+    let hit = lists.find_map(|lists| snapshot.lists.find_address(lists, trigger, address, question.stream));
+    decide(snapshot, hit, question.suffixes, false, trace)
 }
 
 /// What decides about the name of a name server.
@@ -108,7 +111,7 @@ pub(super) fn search_name_server(
     question: &Question<'_>,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
+    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question));
     let mut lists = policy.filter.lists_at(active);
     let hit = lists.find_map(|lists| snapshot.lists.find_name_server(lists, suffixes, qtype, &who));
     decide(snapshot, hit, suffixes, false, trace)

@@ -16,12 +16,14 @@ pub struct Who<'a> {
     pub names: &'a [&'a str],
     /// Tags, in lower case.
     pub tags: &'a [&'a str],
+    /// The question came over a connection: a zone that asks for one has nothing more to say.
+    pub stream: bool,
 }
 
 impl Who<'_> {
     /// A client of whom the address alone is known.
     pub fn at(address: IpAddr) -> Self {
-        Who { address, names: &[], tags: &[] }
+        Who { address, names: &[], tags: &[], stream: false }
     }
 
     /// Nobody in particular: conditions about clients never hold but for "all except".

@@ -23,7 +23,7 @@ use super::{
     union::of_server,
 };
 use crate::{
-    model::{AddressTrigger, Name},
+    model::{AddressTrigger, FixedAnswer, Name},
     policy::Suffixes,
 };
 use std::{net::IpAddr, sync::Arc};
@@ -44,12 +44,12 @@ impl ListTable {
     ) -> Option<ListHit> {
         let chosen = selection.0.as_ref()?;
         self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            if chosen.has.client_nets {
-                self.offer_addresses(chosen, AddressTrigger::Client, who.address, &mut best);
-            }
-            self.offer_names(chosen, suffixes, qtype, who, false, &mut best);
-            best.hit()
+            self.settle(who.stream, |best| {
+                if chosen.has.client_nets {
+                    self.offer_addresses(chosen, AddressTrigger::Client, who.address, best);
+                }
+                self.offer_names(chosen, suffixes, qtype, who, false, best);
+            })
         })
     }
 
@@ -64,9 +64,7 @@ impl ListTable {
     ) -> Option<ListHit> {
         let chosen = selection.0.as_ref()?;
         self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            self.offer_names(chosen, suffixes, qtype, who, false, &mut best);
-            best.hit()
+            self.settle(who.stream, |best| self.offer_names(chosen, suffixes, qtype, who, false, best))
         })
     }
 
@@ -80,20 +78,39 @@ impl ListTable {
     ) -> Option<ListHit> {
         let chosen = selection.0.as_ref().filter(|chosen| chosen.has.servers)?;
         self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            self.offer_names(chosen, suffixes, qtype, who, true, &mut best);
-            best.hit()
+            self.settle(who.stream, |best| self.offer_names(chosen, suffixes, qtype, who, true, best))
         })
     }
 
-    /// The rule that decides about an address, of the trigger's kind.
-    pub fn find_address(&self, selection: &ListSelection, trigger: AddressTrigger, address: IpAddr) -> Option<ListHit> {
+    /// The rule that decides about an address, of the trigger's kind; `stream` as in [`Who::stream`].
+    pub fn find_address(
+        &self,
+        selection: &ListSelection,
+        trigger: AddressTrigger,
+        address: IpAddr,
+        stream: bool,
+    ) -> Option<ListHit> {
         let chosen = selection.0.as_ref()?;
         self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            self.offer_addresses(chosen, trigger, address, &mut best);
-            best.hit()
+            self.settle(stream, |best| self.offer_addresses(chosen, trigger, address, best))
         })
+    }
+
+    /// The best of what is offered. Over a connection, a zone whose rule asks for one (`tcp-only`) says nothing else, as
+    /// if it did not have the name; the zones behind it and the other lists are heard.
+    #[inline]
+    fn settle(&self, stream: bool, offer: impl Fn(&mut Best)) -> Option<ListHit> {
+        let mut best = Best::default();
+        loop {
+            offer(&mut best);
+            let zone = best.zone.as_ref().and_then(|found| found.zone);
+            let hit = best.hit()?;
+            if !stream || !matches!(self.answer(hit), Some(FixedAnswer::Truncate)) {
+                return Some(hit);
+            }
+            // Ends, since each round hears fewer zones; only zones have such rules.
+            best = Best { behind: Some(zone?), ..Best::default() };
+        }
     }
 
     /// What the policy's disabled zones would have decided: for the log, not for the answer.
@@ -210,6 +227,8 @@ struct Candidate {
 /// The best rules so far.
 #[derive(Default)]
 struct Best {
+    /// Zones from this one on up are not heard.
+    behind: Option<u32>,
     zone: Option<Candidate>,
     block: Option<(u64, ListHit)>,
     allow: Option<(u64, ListHit)>,
@@ -220,6 +239,7 @@ impl Best {
     fn offer(&mut self, new: Candidate) {
         match new.zone {
             None => self.take(new.rank, new.hit),
+            Some(zone) if self.behind.is_some_and(|behind| zone >= behind) => {}
             Some(zone) => {
                 if self.zone.as_ref().is_none_or(|old| (Some(zone), new.rank) > (old.zone, old.rank)) {
                     self.zone = Some(new);
