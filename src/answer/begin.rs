@@ -9,7 +9,7 @@ use super::{
 use crate::{
     identify::{Client, Identified, Origin, Transport},
     model::Timestamp,
-    policy::{CompiledPolicy, NoTrace, Question, Snapshot, Suffixes, Verdict, choose, evaluate},
+    policy::{CompiledPolicy, NoTrace, OwnName, Question, Snapshot, Suffixes, Verdict, choose, evaluate},
     rewrite::own_shape,
     telemetry::QueryVerdict,
     wire::{self, Extras, Fault, Head, Query, ReplyWriter, class, ede, rcode, rtype},
@@ -81,7 +81,8 @@ impl Answerer for Plane {
         let suffixes = Suffixes::new(query.name.name(), snapshot.key);
         let categories = self.0.categories.load();
         let at = moment(&snapshot, policy);
-        let question = Question { suffixes: &suffixes, qtype: query.qtype, client: &client, at };
+        let question =
+            Question { suffixes: &suffixes, qtype: query.qtype, client: &client, at, stream: origin.is_stream() };
         let mut decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
         self.observe(&snapshot, policy, &question, origin.client, true, &mut decision, &mut NoTrace);
         let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
@@ -89,14 +90,14 @@ impl Answerer for Plane {
         let made = (decision.verdict == Verdict::Allow).then(|| made_here(policy, &query)).flatten();
         let fixed = match (&made, decision.verdict) {
             (Some(answer), _) => Some(told_as(answer)),
-            (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite),
+            (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite, false),
             (None, _) => None,
         };
         if let Some(fixed) = fixed {
             if query.qtype == rtype::ANY && fixed.has_records() {
                 return Outcome::Reply(self.write_any(&asked, buffer, limit));
             }
-            match self.write_fixed(&scene, &asked, &fixed, None, buffer, limit) {
+            match self.write_fixed(&scene, &asked, &fixed, &[], buffer, limit) {
                 Written::Reply(octets) => return Outcome::Reply(octets),
                 Written::Drop => return Outcome::Drop,
                 Written::Wait(_) => {
@@ -107,6 +108,7 @@ impl Answerer for Plane {
         }
         match decision.verdict {
             Verdict::Block => Outcome::Reply(self.write_block(&asked, buffer, limit)),
+            Verdict::Own(OwnName::SelfTest) => Outcome::Reply(self.write_self_test(&snapshot, &asked, buffer, limit)),
             Verdict::Own(own) => {
                 let shape = own_shape(own, query.qtype);
                 Outcome::Reply(self.write_shape(&asked, shape, &Extras::default(), QueryVerdict::Local, buffer, limit))
@@ -124,7 +126,8 @@ impl Answerer for Plane {
                 let cached = |qtype, dnssec_ok| {
                     self.0.resolver.cached_by(way, query.name.name(), qtype, dnssec_ok, checking_disabled, now)
                 };
-                match cached(query.qtype, dnssec_ok) {
+                let pending = || Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now));
+                let written = match cached(query.qtype, dnssec_ok) {
                     Some(answer)
                         if let Some(prefix) = prefix_for(policy, &query)
                             && lacks_addresses(&answer) =>
@@ -132,21 +135,25 @@ impl Answerer for Plane {
                         match cached(rtype::A, false) {
                             Some(a) => {
                                 let answers = (&*answer, &*a);
-                                Outcome::Reply(self.write_synthesised(&scene, &asked, prefix, answers, buffer, limit))
+                                self.write_synthesised(&scene, &asked, prefix, answers, &[], buffer, limit)
                             }
-                            None if query.flags.recursion_desired() => {
-                                Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now))
-                            }
-                            None => Outcome::Reply(self.write_answer(&scene, &asked, &answer, buffer, limit)),
+                            None if query.flags.recursion_desired() => return pending(),
+                            None => self.write_answer(&scene, &asked, &answer, &[], buffer, limit),
                         }
                     }
-                    Some(answer) => Outcome::Reply(self.write_answer(&scene, &asked, &answer, buffer, limit)),
+                    Some(answer) => self.write_answer(&scene, &asked, &answer, &[], buffer, limit),
                     None if !query.flags.recursion_desired() => {
                         self.record(&asked, QueryVerdict::Refused, rcode::REFUSED);
                         let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::REFUSED);
-                        Outcome::Reply(writer.finish(&reply::ede(ede::NOT_AUTHORITATIVE, "recursion was not desired")))
+                        let extras = reply::ede(ede::NOT_AUTHORITATIVE, "recursion was not desired");
+                        Written::Reply(writer.finish(&extras))
                     }
-                    None => Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now)),
+                    None => return pending(),
+                };
+                match written {
+                    Written::Reply(octets) => Outcome::Reply(octets),
+                    Written::Drop => Outcome::Drop,
+                    Written::Wait(_) | Written::Pass => pending(),
                 }
             }
         }

@@ -40,6 +40,8 @@ pub struct Parts {
     pub unknown_clients: UnknownClients,
     /// The block page's addresses.
     pub block_page: BlockPage,
+    /// What this node is called, told by self-tests; empty where that is nobody's business.
+    pub node: Box<str>,
     /// Octets of a reply over UDP at most, 512 to 1232, whatever the client takes.
     pub udp_octets_max: usize,
 }

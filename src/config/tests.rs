@@ -52,6 +52,19 @@ fn the_example_has_every_key() {
 }
 
 #[test]
+fn self_tests_have_a_name_of_their_own_or_none() {
+    let of = |text: &str| {
+        Config::parse("weir.toml", &format!("[dns]\nself_test = {text}\n")).map(|config| config.dns.self_test.0)
+    };
+    assert_eq!(of("false").expect("no fault"), None);
+    let base = of("\"Id.Filter.Example\"").expect("no fault").expect("a name");
+    assert_eq!(base.to_string(), "id.filter.example");
+    for text in ["true", "\"example\"", "\"\"", "7"] {
+        assert!(of(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn a_file_of_the_usual_shape_is_read() {
     let text = r#"
         [dns]

@@ -158,19 +158,19 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
             .map_err(io::Error::other)
             .map_err(io_error("loading subscribed lists"))??
     };
-    let own_hosts = parts::own_hosts(&config);
+    let own_names = parts::own_names(&config);
     let (publisher, publishing) =
-        Publisher::start_with(&store, shelf.key(), parts::presets(), &own_hosts, shelf.table())
+        Publisher::start_with(&store, shelf.key(), parts::presets(), own_names, shelf.table())
             .map_err(io_error("starting the publisher"))?;
+    let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
     let lists = Lists::new(ListParts {
         store: store.clone(),
         publisher: publisher.clone(),
         shelf,
-        fetcher: Fetcher::new(parts::fetch_options(&config))?,
+        fetcher: Fetcher::with_hosts(parts::fetch_options(&config), Some(parts::hosts(resolver.clone())))?,
         options: list_options,
         clock: now,
     });
-    let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
     if let Some(row) = store.get::<DnsSettings>(Account::System, 1) {
         resolver.set_upstreams(Some(row.value.resolvers.into_iter().map(resolve::Upstream::Plain).collect()))?;
     }
@@ -193,6 +193,7 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         sightings: sightings.clone(),
         unknown_clients: parts::unknown_clients(&config),
         block_page: BlockPage::default(),
+        node: parts::node(),
         udp_octets_max: usize::from(config.dns.udp_payload),
     });
     let certificates = match CertSource::of_api(&config) {

@@ -23,7 +23,7 @@ mod state;
 pub mod syntax;
 mod transfer;
 
-pub use fetch::{FetchError, FetchOptions, Fetched, Fetcher, FetcherError, Trust, Validators};
+pub use fetch::{FetchError, FetchOptions, Fetched, Fetcher, FetcherError, Hosts, Trust, Validators};
 pub use guard::refusal;
 pub use library::{Bounds, Copied, Draft, Library, LibraryError};
 pub use progress::{Far, Progress};

@@ -62,7 +62,7 @@ pub use lists::{
 };
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
-pub use own::{OwnName, own_name};
+pub use own::{OwnName, is_self_test, own_name};
 pub use records::LocalRecords;
 pub use routes::{RouteSet, Routing};
 pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};

@@ -3,10 +3,7 @@
 use super::{
     Active, CompiledPolicy, ListEffect, ListHit, ListSelection, Question, Snapshot, Step, Suffixes, Trace, Who,
 };
-use crate::{
-    identify::Client,
-    model::{Account, AddressTrigger, ListSourceId},
-};
+use crate::model::{Account, AddressTrigger, ListSourceId};
 use std::net::IpAddr;
 
 /// A subscribed list as the query path sees it.
@@ -31,9 +28,11 @@ pub(super) struct Found {
     pub effect: ListEffect,
 }
 
-/// Who asks, as conditions of rules see it: by address alone, where no list asks for more.
-fn who<'s>(snapshot: &'s Snapshot, policy: &CompiledPolicy, client: &Client) -> Who<'s> {
-    let who = Who::at(client.address());
+/// Who asks, as conditions of rules see it: by address alone, where no list asks for more; and
+/// whether rules may send them to a connection.
+fn who<'s>(snapshot: &'s Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Who<'s> {
+    let client = question.client;
+    let who = Who { stream: question.stream, ..Who::at(client.address()) };
     if !policy.filter.some_list(ListSelection::asks_who) {
         return who;
     }
@@ -51,9 +50,14 @@ fn who<'s>(snapshot: &'s Snapshot, policy: &CompiledPolicy, client: &Client) -> 
     }
 }
 
-/// The rule that decides about a question, whatever it does.
-pub fn rule_for(snapshot: &Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Option<ListHit> {
-    rule(snapshot, policy, &policy.filter.active(question.at), question, false)
+/// The rule that decides about a question, or about a name that an answer leads to (`target`), whatever it does.
+pub fn rule_for(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    question: &Question<'_>,
+    target: bool,
+) -> Option<ListHit> {
+    rule(snapshot, policy, &policy.filter.active(question.at), question, target)
 }
 
 fn rule(
@@ -64,7 +68,7 @@ fn rule(
     target: bool,
 ) -> Option<ListHit> {
     let (suffixes, qtype) = (question.suffixes, question.qtype);
-    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question.client));
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
     match target {
         true => snapshot.lists.find_target(lists, suffixes, qtype, &who),
         false => snapshot.lists.find(lists, suffixes, qtype, &who),
@@ -97,7 +101,7 @@ pub(super) fn noted(
     active: &Active,
     question: &Question<'_>,
 ) -> Option<ListSourceId> {
-    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question.client));
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
     let hit = snapshot.lists.find_noted(lists, question.suffixes, question.qtype, &who)?;
     Some(snapshot.lists.source(hit))
 }
@@ -107,13 +111,13 @@ pub(super) fn search_address(
     snapshot: &Snapshot,
     policy: &CompiledPolicy,
     active: &Active,
-    suffixes: &Suffixes<'_>,
+    question: &Question<'_>,
     trigger: AddressTrigger,
     address: IpAddr,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    let hit = snapshot.lists.find_address(policy.filter.lists_at(active), trigger, address);
-    decide(snapshot, hit, suffixes, false, trace)
+    let hit = snapshot.lists.find_address(policy.filter.lists_at(active), trigger, address, question.stream);
+    decide(snapshot, hit, question.suffixes, false, trace)
 }
 
 /// What decides about the name of a name server.
@@ -124,7 +128,7 @@ pub(super) fn search_name_server(
     question: &Question<'_>,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question.client));
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
     let hit = snapshot.lists.find_name_server(lists, question.suffixes, question.qtype, &who);
     decide(snapshot, hit, question.suffixes, false, trace)
 }

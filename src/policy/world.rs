@@ -198,13 +198,27 @@ impl World {
         self.dirty.all_policies = true;
     }
 
-    /// Takes the hosts of this installation: no category, service or missing category blocks them or what lies below.
+    /// Takes the hosts of this installation: nothing blocks them, and no category, service, subscribed list or missing
+    /// category what lies below.
     pub fn set_own_hosts(&mut self, hosts: &[DomainName]) {
         let mut names = NameMap::new(self.snapshot.key);
         for host in hosts {
             names.or_insert(host, ());
         }
         self.snapshot.own_hosts = names;
+    }
+
+    /// Takes the name below which the self-tests are; `None` for none.
+    pub fn set_self_test(&mut self, base: Option<DomainName>) {
+        self.snapshot.self_test = base;
+    }
+
+    /// Takes over what `live` has that comes from no row: subscribed lists, hosts of this installation, self-tests.
+    /// `live` must have the key of this world.
+    pub fn set_like(&mut self, live: &Snapshot) {
+        self.set_lists(live.lists.clone());
+        self.snapshot.own_hosts = live.own_hosts.clone();
+        self.snapshot.self_test = live.self_test.clone();
     }
 
     /// Takes a new or changed row; `before` is the row it replaces.

@@ -94,7 +94,7 @@ impl Filtering for Deciding {
             Some(chosen) => {
                 let suffixes = Suffixes::new(name.as_name(), snapshot.key);
                 let client = client.as_ref().expect("a policy was chosen");
-                let question = Question { suffixes: &suffixes, qtype: 1, client, at: Timestamp(0) };
+                let question = Question { suffixes: &suffixes, qtype: 1, client, at: Timestamp(0), stream: false };
                 match evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut NoTrace).verdict {
                     Verdict::Block => "blocked",
                     _ => "allowed",
@@ -242,7 +242,8 @@ impl House {
         let library = Library::open(folder.path()).expect("a folder");
         let shelf = Shelf::open(library, &store, options_of_lists.bounds());
         let (publisher, _) =
-            Publisher::start_with(&store, shelf.key(), presets, &[], shelf.table()).expect("publishes");
+            Publisher::start_with(&store, shelf.key(), presets, crate::publish::OwnNames::default(), shelf.table())
+                .expect("publishes");
         let lists = Lists::new(ListParts {
             store: store.clone(),
             publisher: publisher.clone(),

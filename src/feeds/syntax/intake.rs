@@ -6,7 +6,8 @@ use super::{
     names::Word,
 };
 use crate::model::{
-    AddressRule, AddressTrigger, DomainName, Effect, FixedAnswer, HostsMeaning, ListSyntax, NameReach, NameRule, Pattern, Rule,
+    AddressRule, AddressTrigger, DomainName, Effect, FixedAnswer, HostsMeaning, ListSyntax, NameReach, NameRule,
+    Pattern, Rule,
 };
 use ipnet::IpNet;
 use std::{collections::HashSet, io::BufRead};

@@ -19,12 +19,14 @@ pub struct Who<'a> {
     pub names: [Option<&'a str>; 3],
     /// Names of the groups the person is in: names of the client as well, and its tags.
     pub groups: &'a [Arc<str>],
+    /// The question came over a connection: a zone that asks for one has nothing more to say.
+    pub stream: bool,
 }
 
 impl Who<'_> {
     /// A client of whom the address alone is known.
     pub fn at(address: IpAddr) -> Self {
-        Who { address, names: [None; 3], groups: &[] }
+        Who { address, names: [None; 3], groups: &[], stream: false }
     }
 
     /// Nobody in particular: conditions about clients never hold but for "all except".
@@ -35,9 +37,7 @@ impl Who<'_> {
     fn is_one_of(&self, terms: &[ClientTerm]) -> bool {
         terms.iter().any(|term| match term {
             ClientTerm::Net(net) => net.contains(&self.address.to_canonical()),
-            ClientTerm::Name(name) => {
-                self.names.iter().flatten().any(|own| is_same(own, name)) || self.is_in(name)
-            }
+            ClientTerm::Name(name) => self.names.iter().flatten().any(|own| is_same(own, name)) || self.is_in(name),
         })
     }
 

@@ -31,7 +31,7 @@ use crate::{
     model::{AddressTrigger, FixedAnswer, Name},
     policy::Suffixes,
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{cmp::Reverse, net::IpAddr, sync::Arc};
 
 /// How specific a rule about an address is, beside one about a name: more.
 const ADDRESS: u32 = 300;
@@ -53,80 +53,94 @@ impl ListTable {
     #[inline]
     pub fn find<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection>,
+        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        self.best(lists, |chosen, best| self.offer(chosen, Sought::Question(suffixes), qtype, who, best))
+        self.best(lists, who.stream, |chosen, best| self.offer(chosen, Sought::Question(suffixes), qtype, who, best))
     }
 
     /// The rule that decides about a name that an answer leads to: as [`find`](Self::find) without the rules about the client's
     /// address, which decided about the question already. `qtype` is the type of the record.
     pub fn find_target<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection>,
+        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        self.best(lists, |chosen, best| self.offer(chosen, Sought::Target(suffixes), qtype, who, best))
+        self.best(lists, who.stream, |chosen, best| self.offer(chosen, Sought::Target(suffixes), qtype, who, best))
     }
 
     /// The rule that decides about an answer that comes from a name server of this name.
     pub fn find_name_server<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection>,
+        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        self.best(lists, |chosen, best| self.offer(chosen, Sought::NameServer(suffixes), qtype, who, best))
+        self.best(lists, who.stream, |chosen, best| self.offer(chosen, Sought::NameServer(suffixes), qtype, who, best))
     }
 
-    /// The rule that decides about an address, of the trigger's kind.
+    /// The rule that decides about an address, of the trigger's kind; `stream` as in [`Who::stream`].
     pub fn find_address<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection>,
+        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
         trigger: AddressTrigger,
         address: IpAddr,
+        stream: bool,
     ) -> Option<ListHit> {
-        self.best(lists, |chosen, best| self.offer_addresses(chosen, trigger, address, best))
+        self.best(lists, stream, |chosen, best| self.offer_addresses(chosen, trigger, address, best))
     }
 
     /// What the policy's disabled zones would have decided: for the log, not for the answer.
     pub fn find_noted<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection>,
+        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        self.best(lists, |chosen, best| {
+        self.best(lists, who.stream, |chosen, best| {
             if let Some(noted) = &chosen.noted {
                 self.offer(noted, Sought::Question(suffixes), qtype, who, best);
             }
         })
     }
 
-    /// The best of what is offered for each selection.
+    /// The best of what is offered for each selection. Over a connection (`stream`), a zone whose rule asks for one
+    /// (`tcp-only`) says nothing else, as if it did not have the name; the zones behind it and the other lists are heard.
     #[inline]
     fn best<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection>,
+        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
+        stream: bool,
         mut offer: impl FnMut(&Chosen, &mut Best),
     ) -> Option<ListHit> {
+        let lists = lists.into_iter();
         let mut best = Best::default();
-        for chosen in lists.into_iter().filter_map(|selection| selection.0.as_deref()) {
-            if Arc::ptr_eq(&chosen.table, self.token()) {
-                offer(chosen, &mut best);
-            } else if let Some(again) = self.select(&chosen.ids).0.as_deref() {
-                offer(again, &mut best);
+        loop {
+            for (turn, selection) in lists.clone().enumerate() {
+                let Some(chosen) = selection.0.as_deref() else { continue };
+                best.turn = turn;
+                if Arc::ptr_eq(&chosen.table, self.token()) {
+                    offer(chosen, &mut best);
+                } else if let Some(again) = self.select(&chosen.ids).0.as_deref() {
+                    offer(again, &mut best);
+                }
+                // What selections have in common comes first in each: a later one finds no zone ahead of this one.
+                best.zone_found = best.zone.is_some();
             }
-            // What selections have in common comes first in each: a later one finds no zone ahead of this one.
-            best.zone_found = best.zone.is_some();
+            let zone = best.zone.as_ref().map(|found| (found.turn, Reverse(found.place.0)));
+            let hit = best.hit()?;
+            if !stream || !matches!(self.answer(hit), Some(FixedAnswer::Truncate)) {
+                return Some(hit);
+            }
+            // Ends, since each round hears fewer zones; only zones have such rules.
+            best = Best { passed: Some(zone?), ..Best::default() };
         }
-        best.hit()
     }
 
     #[inline]
@@ -243,7 +257,7 @@ impl ListTable {
         if list.profile.zone {
             let lets = matches!(effect, ListEffect::Allow | ListEffect::Except);
             let place = u32::MAX - chosen.zone_position(slot) as u32;
-            best.offer_zone(Candidate { place: (place, specific, lets), rank, hit });
+            best.offer_zone(Candidate { turn: best.turn, place: (place, specific, lets), rank, hit });
         } else {
             best.take(rank, hit);
         }
@@ -262,6 +276,8 @@ fn weight(answer: Option<&FixedAnswer>) -> u32 {
 
 /// A rule of a zone.
 struct Candidate {
+    /// The selection that has it.
+    turn: usize,
     /// Higher for the zones that come first; how specific the rule is; whether it lets through.
     place: (u32, u32, bool),
     rank: u64,
@@ -271,6 +287,10 @@ struct Candidate {
 /// The best rules so far.
 #[derive(Default)]
 struct Best {
+    /// Which selection offers.
+    turn: usize,
+    /// Zones up to this one, of this selection and those before, are not heard.
+    passed: Option<(usize, Reverse<u32>)>,
     zone: Option<Candidate>,
     /// An earlier selection found `zone`.
     zone_found: bool,
@@ -286,7 +306,12 @@ struct Best {
 
 impl Best {
     fn offer_zone(&mut self, new: Candidate) {
-        if !self.zone_found && self.zone.as_ref().is_none_or(|old| (new.place, new.rank) > (old.place, old.rank)) {
+        let place = (self.turn, Reverse(new.place.0));
+        let passed = self.passed.is_some_and(|passed| place <= passed);
+        if !passed
+            && !self.zone_found
+            && self.zone.as_ref().is_none_or(|old| (new.place, new.rank) > (old.place, old.rank))
+        {
             self.zone = Some(new);
         }
     }

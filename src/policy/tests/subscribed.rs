@@ -12,7 +12,7 @@ const LISTS: [(u32, Account); 5] = [
     (5, Account::System),
 ];
 
-fn source(id: u32, owner: Account, everywhere: bool, enabled: bool) -> ListSource {
+pub(super) fn source(id: u32, owner: Account, everywhere: bool, enabled: bool) -> ListSource {
     ListSource {
         id: ListSourceId(id),
         owner,
@@ -96,7 +96,7 @@ impl Scene {
         let policy = choose(&snapshot, &client).expect("a policy").policy.clone();
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50) };
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50), stream: false };
         let mut steps = TraceSteps::default();
         (evaluate(&snapshot, &policy, &question, &self.categories, &mut steps), steps.0)
     }
@@ -157,6 +157,22 @@ fn lists_of_entries_come_before_and_categories_after() {
 }
 
 #[test]
+fn what_is_prescribed_for_a_name_blocks_what_may_be_taken_for_it() {
+    let mut scene = Scene::with_lists();
+    scene.one_subscribes(&[3]);
+    assert_eq!(scene.of(ONE, "home.test").0, Verdict::Rewrite(Rewrite::Rule(ListSourceId(3))));
+    let snapshot = scene.world.snapshot(1);
+    let Identified::Known(client) = snapshot.identify(ONE.parse().expect("an address")) else { panic!("known") };
+    let policy = choose(&snapshot, &client).expect("a policy").policy.clone();
+    for wire in [&b"\x04home\x05test\x00\x04evil\x00"[..], b"\x06ho\xc2\xadme\x04test\x00", b"\x09home.test\x00"] {
+        let suffixes = Suffixes::new(Name::from_lower_wire(wire), KEY);
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
+        let decision = evaluate(&snapshot, &policy, &question, &scene.categories, &mut NoTrace);
+        assert_eq!((decision.verdict, decision.cause), (Verdict::Block, by(3, false)), "{wire:?}");
+    }
+}
+
+#[test]
 fn a_clients_address_may_decide_before_the_name() {
     let mut scene = Scene::with_lists();
     scene.one_subscribes(&[3]);
@@ -199,13 +215,15 @@ fn what_an_answer_leads_to_is_judged_by_lists_too() {
     let asked = |name: &str, judge: &dyn Fn(&Question<'_>) -> Option<Decision>| {
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let decision = judge(&Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) });
+        let decision =
+            judge(&Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false });
         decision.map(|decision| (decision.verdict, decision.cause, decision.step()))
     };
     let target =
         |question: &Question<'_>| evaluate_target(&snapshot, &policy, question, 0, &scene.categories, &mut NoTrace);
     assert_eq!(asked("on1.test", &target), Some((Verdict::Block, by(1, true), 9)));
-    assert_eq!(asked("home.test", &target), Some((Verdict::Block, by(3, false), 9)), "a prescribed answer blocks");
+    let prescribed = Verdict::Rewrite(Rewrite::Rule(ListSourceId(3)));
+    assert_eq!(asked("home.test", &target), Some((prescribed, by(3, false), 9)));
     assert_eq!(asked("good.on1.test", &target), None);
     for (address, blocked) in [("198.51.100.9", true), ("198.51.101.9", false)] {
         let address = address.parse().expect("an address");
@@ -281,7 +299,8 @@ fn rules_about_clients_know_devices_people_groups_and_places_by_name() {
         let blocked = names.into_iter().filter(|name| {
             let name = text(name);
             let suffixes = Suffixes::new(name.as_name(), KEY);
-            let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50) };
+            let question =
+                Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50), stream: false };
             let decision = evaluate(&snapshot, &policy, &question, &scene.categories, &mut NoTrace);
             decision.verdict == Verdict::Block
         });

@@ -285,7 +285,8 @@ fn addresses_are_found_by_range_of_the_lists_that_count() {
         (ZONE, compiled([net(Client, "10.0.0.0/8", "x=drop"), Rule::Name(rule("@@|a.example"))])),
     ]);
     let find = |selection: &[u32], trigger, address: &str| {
-        let hit = table.find_address(&table.select(&ids(selection)), trigger, address.parse().expect("an address"));
+        let hit =
+            table.find_address(&table.select(&ids(selection)), trigger, address.parse().expect("an address"), false);
         let root = DomainName::root();
         told(&table, hit, &Suffixes::new(root.as_name(), KEY))
     };
