@@ -124,6 +124,7 @@ fn plane(upstream: &str) -> Plane {
         unknown_clients: UnknownClients::Refuse,
         block_page: BlockPage::default(),
         udp_octets_max: 1232,
+        notices: None,
     })
 }
 

@@ -134,6 +134,7 @@ impl Stage {
             unknown_clients: UnknownClients::Refuse,
             block_page: BlockPage::default(),
             udp_octets_max: 1232,
+            notices: None,
         });
         Stage { world, snapshot, plane, next: 0 }
     }
