@@ -63,7 +63,7 @@ impl Server {
     /// Starts a program with a configuration in which `DIR` and `PORT` stand for its folder and its port.
     fn start(place: &Place, program: &Path, arguments: &[&str], configuration: &str) -> Server {
         let (folder, port) = (place.path("primary"), free_port());
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(folder.join("db")).unwrap();
         fs::write(folder.join("zone"), ZONE).unwrap();
         let file = folder.join("conf");
         let text = configuration.replace("DIR", folder.to_str().unwrap()).replace("PORT", &port.to_string());
@@ -200,6 +200,7 @@ async fn a_zone_of_bind_is_followed_with_its_changes_only() {
         options {
             directory "DIR"; pid-file "DIR/pid"; session-keyfile none; listen-on port PORT { 127.0.0.1; };
             listen-on-v6 { none; }; recursion no; notify no; dnssec-validation no;
+            max-ixfr-ratio unlimited;
         };
         controls { };
         zone "rpz.test" {
@@ -208,6 +209,7 @@ async fn a_zone_of_bind_is_followed_with_its_changes_only() {
     "#;
     let server = Server::start(&place, &named, &["-g", "-n", "1"], configuration);
     follow(&place, &server, "IXFR started").await;
+    assert!(!server.log().contains("AXFR-style"), "only what changed was sent");
 }
 
 #[tokio::test]
@@ -227,4 +229,5 @@ zone:\n  - domain: rpz.test\n    storage: DIR\n    file: zone\n    acl: weir\n  
 journal-content: changes\n";
     let server = Server::start(&place, &knotd, &[], configuration);
     follow(&place, &server, "IXFR, outgoing").await;
+    assert!(!server.log().contains("fallback to AXFR"), "only what changed was sent");
 }

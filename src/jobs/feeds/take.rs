@@ -271,16 +271,22 @@ fn write_names(feed: &CategoryFeed, octets: impl Read, path: &Path, octets_max: 
 fn check_archive(path: &Path, octets_max: u64) -> io::Result<()> {
     let mut unpacked =
         flate2::bufread::MultiGzDecoder::new(BufReader::new(File::open(path)?)).take(octets_max.saturating_add(1));
+    let files = files_of(&mut unpacked);
+    // The bound looks like an end that came too early.
+    if unpacked.limit() == 0 {
+        return Err(io::Error::other(format!("the archive has more than {octets_max} octets, unpacked")));
+    }
+    if files? == 0 { Err(io::Error::other("the archive is empty")) } else { Ok(()) }
+}
+
+/// How many files an archive has, read to its last octet.
+fn files_of(unpacked: &mut impl Read) -> io::Result<u64> {
     let mut files = 0;
-    let mut archive = tar::Archive::new(&mut unpacked);
-    for entry in archive.entries()? {
+    for entry in tar::Archive::new(&mut *unpacked).entries()? {
         io::copy(&mut entry?, &mut io::sink())?;
         files += 1;
     }
     // What comes after the end of the archive tells whether the file is whole: gzip's own sum is at its end.
-    io::copy(&mut unpacked, &mut io::sink())?;
-    if unpacked.limit() == 0 {
-        return Err(io::Error::other(format!("the archive has more than {octets_max} octets, unpacked")));
-    }
-    if files == 0 { Err(io::Error::other("the archive is empty")) } else { Ok(()) }
+    io::copy(unpacked, &mut io::sink())?;
+    Ok(files)
 }
