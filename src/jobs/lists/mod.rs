@@ -3,16 +3,18 @@
 //! [`Lists`] is the handle: the API asks it how a list stands, asks for a refresh and hands it uploads. Its loop
 //! ([`keep`](Lists::keep)) follows the rows of lists and starts what is due, two at a time (`refresh`). Whenever a list changed, a table
 //! of all of them is built beside the one that serves and handed to the publisher (`table`), one at a time: what changes
-//! meanwhile goes into the next.
+//! meanwhile goes into the next. `search` looks for rules in what is kept of a list.
 
 mod figures;
 mod notices;
 mod refresh;
+mod search;
 mod shelf;
 mod table;
 mod transfer;
 
 pub use refresh::RefreshError;
+pub use search::SearchError;
 pub use shelf::{ListStatus, Shelf};
 pub use transfer::list_secret_context;
 
@@ -123,6 +125,7 @@ struct Inner {
     own_turns: Mutex<HashMap<ListSourceId, Arc<tokio::sync::Mutex<()>>>>,
     /// Who may tell that a zone has changed.
     zones: Mutex<notices::Zones>,
+    searches: Arc<Semaphore>,
     /// Something may be due.
     due: Notify,
     /// The number of the last change that a table must have.
@@ -152,6 +155,7 @@ impl Lists {
             upload_turns: Semaphore::new(1),
             own_turns: Mutex::default(),
             zones: Mutex::default(),
+            searches: Arc::new(Semaphore::new(search::AT_ONCE_MAX)),
             due: Notify::new(),
             changes: AtomicU64::new(0),
             changed: Notify::new(),
