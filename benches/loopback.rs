@@ -125,6 +125,7 @@ fn plane(upstream: &str) -> Plane {
         block_page: BlockPage::default(),
         node: "".into(),
         udp_octets_max: 1232,
+        notices: None,
     })
 }
 

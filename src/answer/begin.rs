@@ -12,7 +12,7 @@ use crate::{
     policy::{CompiledPolicy, NoTrace, OwnName, Question, Snapshot, Suffixes, Verdict, choose, evaluate},
     rewrite::own_shape,
     telemetry::QueryVerdict,
-    wire::{self, Extras, Fault, Head, Query, ReplyWriter, class, ede, rcode, rtype},
+    wire::{self, Extras, Fault, Head, Query, ReplyWriter, class, ede, opcode, rcode, rtype},
 };
 use std::{
     sync::Arc,
@@ -55,7 +55,10 @@ impl Answerer for Plane {
     fn begin(&self, origin: &Origin, packet: &[u8], buffer: &mut [u8], now: Instant) -> Outcome<Pending> {
         let query = match wire::parse(packet) {
             Ok(query) => query,
-            Err(fault) => return self.fault(origin, &fault, buffer),
+            Err(fault) => {
+                let confirmed = self.notice(origin, &fault, packet, buffer);
+                return confirmed.unwrap_or_else(|| self.fault(origin, &fault, buffer));
+            }
         };
         let limit = self.limit(origin.transport, &query.head(), buffer.len());
         if let Some((rcode, error)) = unserved(&query) {
@@ -165,6 +168,24 @@ impl Answerer for Plane {
 }
 
 impl Plane {
+    /// Confirms a notice of a change that somebody here follows (RFC 1996): header and question come back, as a reply.
+    #[cold]
+    fn notice(&self, origin: &Origin, fault: &Fault<'_>, packet: &[u8], buffer: &mut [u8]) -> Option<Outcome<Pending>> {
+        let Fault::NotImp(head) = fault else { return None };
+        let plain = matches!(origin.transport, Transport::Udp | Transport::Tcp);
+        if head.flags.opcode() != opcode::NOTIFY || !plain {
+            return None;
+        }
+        let octets = self.0.notices.as_ref()?(origin.client, packet)?;
+        let reply = buffer.get_mut(..octets)?;
+        reply.copy_from_slice(packet.get(..octets)?);
+        let head = reply.first_chunk_mut::<12>()?;
+        // QR and AA set; no records but the question.
+        (head[2], head[3]) = ((head[2] & 0x78) | 0x84, 0);
+        head[6..].fill(0);
+        Some(Outcome::Reply(octets))
+    }
+
     fn fault(&self, origin: &Origin, fault: &Fault<'_>, buffer: &mut [u8]) -> Outcome<Pending> {
         let (head, rcode) = match fault {
             Fault::Drop => {

@@ -28,6 +28,6 @@ mod tests;
 
 pub use explain::{Answered, Explanation, Party};
 pub use finish::Pending;
-pub use plane::{Parts, Plane, UnknownClients};
+pub use plane::{Notices, Parts, Plane, UnknownClients};
 pub use seam::{Answerer, Outcome};
 pub use zones::LocalZones;

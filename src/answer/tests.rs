@@ -136,6 +136,7 @@ impl Stage {
             block_page: BlockPage::default(),
             node: "node 1".into(),
             udp_octets_max: 1232,
+            notices: None,
         });
         Stage { world, snapshot, plane, next: 0 }
     }

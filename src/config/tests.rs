@@ -183,6 +183,7 @@ fn contradictions_are_told() {
         ("[dns]\nlisten = [\"127.0.0.1:53\", \"127.0.0.1:53\"]", "127.0.0.1:53 is listed twice"),
         ("[dns]\nlisten = [\"0.0.0.0:8443\"]", "the API cannot listen on 127.0.0.1:8443"),
         ("[api]\nlisten = \"127.0.0.1:5353\"", "the API cannot listen on 127.0.0.1:5353"),
+        ("[lists]\nupload_max = 5", "`upload_max` takes 1 KiB to 4 GiB, not 5 B"),
         ("[api]\nbody_max = 5", "`body_max` takes 1 KiB to 1 GiB, not 5 B"),
         ("[cache]\nttl_min_s = 60\nttl_max_s = 30", "`ttl_min_s` (60) is larger than `ttl_max_s` (30)"),
         ("[resolve]\nupstreams = [\"recurse\", \"192.0.2.1\"]", "`\"recurse\"` stands alone"),

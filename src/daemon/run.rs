@@ -9,7 +9,7 @@ use crate::{
     certs::{CertSource, CertStore},
     config::{ApiTls, Config, Inheritance},
     feeds::{Fetcher, Library},
-    jobs::{self, FeedParts, ListParts, Lists, ReportParts, Shelf},
+    jobs::{self, FeedParts, Feeds, ListParts, Lists, ReportParts, SafeSearch, SafeSearchParts, Shelf},
     listen::{Bound, Listeners},
     mail::Smtp,
     model::{Account, DnsSettings, Timestamp},
@@ -195,6 +195,10 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         block_page: BlockPage::default(),
         node: parts::node(),
         udp_octets_max: usize::from(config.dns.udp_payload),
+        notices: Some(Arc::new({
+            let lists = lists.clone();
+            move |from, packet: &[u8]| lists.notified(from, packet)
+        })),
     });
     let certificates = match CertSource::of_api(&config) {
         Some(source) => Some(CertStore::open(source)?),
@@ -224,11 +228,33 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     };
     let (sign_ins, sign_in_trail) = auth::sign_in_trail(store.clone(), cancel.clone());
     tasks.spawn(sign_in_trail);
+    let feeds = Feeds::new(FeedParts {
+        dir: config.data.dir.join("feeds"),
+        out: category::of_feeds(&config),
+        feeds: parts::category_feeds(&config),
+        fetcher: lists.fetcher().clone(),
+        octets_max: config.lists.unpacked_max.0,
+        categories: categories.clone(),
+        clock: now,
+    });
+    let safe_search = SafeSearch::new(SafeSearchParts {
+        resolver: resolver.clone(),
+        fetcher: lists.fetcher().clone(),
+        google_domains: config.safe_search.google_domains.clone(),
+        file: config.data.dir.join("google-domains"),
+        clock: now,
+    });
+    if let Some(metrics) = &metrics {
+        let lists = lists.clone();
+        metrics.show(move |page| lists.show(page));
+    }
     let services = api::Services {
         filtering: Arc::new(path),
         metrics: metrics.clone(),
         stats: stats.clone(),
         lists: lists.clone(),
+        feeds: feeds.clone(),
+        safe_search: safe_search.clone(),
         signing_key: Arc::new(signing_key),
         sign_ins,
         mail: Arc::new(Smtp::new()),
@@ -241,18 +267,9 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
-    let feeds = FeedParts {
-        dir: config.data.dir.join("feeds"),
-        out: category::of_feeds(&config),
-        feeds: parts::category_feeds(&config),
-        fetcher: lists.fetcher().clone(),
-        octets_max: config.lists.unpacked_max.0,
-        categories: categories.clone(),
-        clock: now,
-    };
-    tasks.spawn(jobs::keep_feeds(feeds, cancel.clone()));
+    tasks.spawn(feeds.keep(cancel.clone()));
     tasks.spawn(lists.keep(cancel.clone()));
-    tasks.spawn(jobs::check_safe_search(resolver.clone(), cancel.clone()));
+    tasks.spawn(safe_search.keep(cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
     tasks.spawn(jobs::keep_sightings(sightings, config.data.dir.clone(), cancel.clone()));
     tasks.spawn(jobs::delete_ended(store.clone(), publisher.clone(), now, cancel.clone()));
@@ -339,6 +356,7 @@ fn api_options(config: &Config) -> api::Options {
     api::Options {
         metrics_public: config.metrics.public,
         body_octets_max: usize::try_from(config.api.body_max.0).unwrap_or(usize::MAX),
+        upload_octets_max: config.lists.upload_max.0,
         key_rate: Rate { per_second: config.api.key_rate, burst: config.api.key_rate.saturating_mul(2) },
         address_rate: Rate { per_second: config.api.address_rate, burst: config.api.address_rate.saturating_mul(4) },
         copy_settings: config.policy.inheritance == Inheritance::Copy,

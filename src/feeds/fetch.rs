@@ -192,6 +192,15 @@ impl Fetcher {
         &self.options
     }
 
+    /// The same fetcher with smaller bounds.
+    #[must_use]
+    pub fn within(&self, octets_max: u64, timeout: Duration) -> Fetcher {
+        let octets_max = octets_max.min(self.options.octets_max);
+        let timeout = timeout.min(self.options.timeout);
+        let options = FetchOptions { octets_max, timeout, ..FetchOptions::clone(&self.options) };
+        Fetcher { client: self.client.clone(), options: Arc::new(options) }
+    }
+
     /// The URL, if it may be fetched as far as its text tells; its host's addresses are checked when it is.
     pub fn check(&self, url: &str, trust: Trust) -> Result<Url, FetchError> {
         let refuse = |reason: String| Err(FetchError::Refused(reason));

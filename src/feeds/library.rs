@@ -25,6 +25,8 @@ const RAW: &str = "raw.zst";
 const COMPILED: &str = "compiled";
 const HELD: &str = "held.zst";
 const STATE: &str = "state.json";
+/// What the names of uploads on their way begin with.
+const UPLOAD: &str = "upload-";
 /// What is being written, or came from the network and was not looked at yet.
 const NEW: &str = "new";
 const BUFFER_OCTETS: usize = 128 << 10;
@@ -97,6 +99,12 @@ impl Library {
     pub fn open(data: &Path) -> Result<Self, LibraryError> {
         let dir = data.join(FOLDER);
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
+        for entry in fs::read_dir(&dir).map_err(at(&dir))?.flatten() {
+            // The upload of a process that is no more.
+            if entry.file_name().to_string_lossy().starts_with(UPLOAD) {
+                forget(&entry.path());
+            }
+        }
         let path = dir.join(KEY);
         let key = match fs::read(&path) {
             Ok(octets) => octets.try_into().ok().map(u64::from_le_bytes),
@@ -131,6 +139,11 @@ impl Library {
         let folder = self.folder(id);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at(&folder))?;
         Ok(folder.join("inbox"))
+    }
+
+    /// A new path for a list that is on its way in from a person, whose list is not known yet.
+    pub fn upload_path(&self) -> PathBuf {
+        self.dir.join(format!("{UPLOAD}{}", uuid::Uuid::new_v4().simple()))
     }
 
     /// How a list stands; as one nobody fetched where nothing readable is there.

@@ -30,4 +30,4 @@ pub use progress::{Far, Progress};
 pub use search::{Findings, FoundRule, Part, Sought};
 pub use state::{ERRORS_MAX, Held, ListState, Recipe, Standing, Version, origin_text};
 pub use syntax::{ImportReport, ParseError, ParseOptions, RuleCounts, Sample, parse};
-pub use transfer::{Primary, Transfer, TransferError, TransferKey, TransferLimits, ZoneCopy, transfer};
+pub use transfer::{Primary, Transfer, TransferError, TransferKey, TransferLimits, ZoneCopy, notice, transfer};

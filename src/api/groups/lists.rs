@@ -21,6 +21,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::io::{Cursor, Read};
 
 operations! {
     lists {
@@ -40,7 +41,7 @@ operations! {
         DELETE "/lists/{listid}" for [System, Sales, Msp, Customer] => delete_list = delete::<OfAccount>;
         /// Gives a list its contents: a file, plain or packed with gzip, zstd, xz or zip.
         /// The answer comes when queries are decided by it.
-        POST "/lists/{listid}/upload" up to 1024 MiB for [System, Sales, Msp, Customer]
+        POST "/lists/{listid}/upload" up to 1024 MiB with file for [System, Sales, Msp, Customer]
             => upload_list = upload::<OfAccount>;
         /// Fetches a list as soon as there is room.
         /// With `confirm` a version is taken that was held back because it lost more than half of the rules.
@@ -69,7 +70,7 @@ operations! {
         DELETE "/users/{id}/lists/{listid}" for [System, Sales, Msp, Customer]
             => delete_customer_list = delete::<OfCustomer>;
         /// Gives a customer's list its contents.
-        POST "/users/{id}/lists/{listid}/upload" up to 1024 MiB for [System, Sales, Msp, Customer]
+        POST "/users/{id}/lists/{listid}/upload" up to 1024 MiB with file for [System, Sales, Msp, Customer]
             => upload_customer_list = upload::<OfCustomer>;
         /// Fetches a customer's list as soon as there is room.
         POST "/users/{id}/lists/{listid}/refresh" for [System, Sales, Msp, Customer]
@@ -95,7 +96,7 @@ operations! {
         /// Deletes an MSP's list.
         DELETE "/msps/{id}/lists/{listid}" for [System, Sales, Msp] => delete_msp_list = delete::<OfMsp>;
         /// Gives an MSP's list its contents.
-        POST "/msps/{id}/lists/{listid}/upload" up to 1024 MiB for [System, Sales, Msp]
+        POST "/msps/{id}/lists/{listid}/upload" up to 1024 MiB with file for [System, Sales, Msp]
             => upload_msp_list = upload::<OfMsp>;
         /// Fetches an MSP's list as soon as there is room.
         POST "/msps/{id}/lists/{listid}/refresh" for [System, Sales, Msp] => refresh_msp_list = refresh::<OfMsp>;
@@ -280,10 +281,14 @@ async fn upload<S: Scope>(
     if row.value.origin != ListOrigin::Upload {
         return Err(ApiError::conflict("The contents of this list are fetched; set its origin to upload first"));
     }
-    let file = contents.file.or(contents.csv).ok_or_else(|| ApiError::field("file", "is required"))?;
+    let octets: Box<dyn Read + Send> = match (call.received(), contents.file.or(contents.csv)) {
+        (Some(file), _) => Box::new(file.open().map_err(ApiError::internal)?),
+        (None, Some(file)) => Box::new(Cursor::new(file.0)),
+        (None, None) => return Err(ApiError::field("file", "is required")),
+    };
     let confirm = contents.confirm.is_some_and(|flag| flag.0);
     let lists = &call.services().lists;
-    lists.upload(&row.value, file.0, confirm).await.map_err(|error| ApiError::unprocessable(error.to_string()))?;
+    lists.upload(&row.value, octets, confirm).await.map_err(|error| ApiError::unprocessable(error.to_string()))?;
     Ok(Single::new(show_status(&row.value, lists.status(&row.value))))
 }
 
