@@ -359,6 +359,12 @@ impl Plane {
             End::Resolve | End::Denial(FixedAnswer::Truncate) => {
                 self.write_led(scene, asked, fixed, path, resolved, buffer, limit)
             }
+            End::Chain
+                if let Some(decision) = self.judge_alias(scene, asked, path.last(asked).name())
+                    && !matches!(decision.verdict, Verdict::Rewrite(_)) =>
+            {
+                Written::Reply(self.write_block(&Asked { decision, ..*asked }, buffer, limit))
+            }
             _ => Written::Reply(self.write_here(asked, fixed, &path, buffer, limit)),
         }
     }

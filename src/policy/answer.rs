@@ -7,7 +7,7 @@ use super::{
 use crate::{
     identify::{Client, PrefixTable},
     model::{AddressTrigger, AnswerAction, AnswerSettings, DomainName, FilterMode, FixedAnswer, Name, Timestamp},
-    wire::{Contents, Sections, carried_v4, is_private, rtype},
+    wire::{Contents, Sections, carried_v4, is_private, rtype, translated_v4},
 };
 use std::{
     net::IpAddr,
@@ -205,8 +205,10 @@ pub fn inspect(
             stream: resolved.stream,
         };
         for (record, address) in resolved.contents.addresses(resolved.octets) {
-            let found = evaluate_address(snapshot, policy, &question, AddressTrigger::Answer, address, &mut NoTrace);
-            let Some(found) = found.filter(|found| settings.inspect || found.is_operators()) else { continue };
+            let judge =
+                |address| evaluate_address(snapshot, policy, &question, AddressTrigger::Answer, address, &mut NoTrace);
+            let heard = |found: &Decision| settings.inspect || found.is_operators();
+            let Some(found) = reached(policy, address).filter_map(judge).find(heard) else { continue };
             trace.step(|| step(format!("a subscribed list has address {address}"), !found.spared));
             if let Some(blocked) = findings.take(found, record, settings.action) {
                 return Inspected::Blocked(blocked);
@@ -214,10 +216,12 @@ pub fn inspect(
         }
     }
 
-    let private = settings.rebinding && resolved.contents.has_private() && !resolved.forwarded && !active.paused;
+    let translates = policy.filter.resolving.dns64.is_some();
+    let private =
+        settings.rebinding && (resolved.contents.has_private() || translates) && !resolved.forwarded && !active.paused;
     if private && !settings.may_be_private(resolved.name) {
         for (record, address) in resolved.contents.addresses(resolved.octets) {
-            if is_private(address) {
+            if reached(policy, address).any(is_private) {
                 trace.step(|| step(format!("address {address} is private, the name is public"), !permissive));
                 let found = finding(policy, Cause::Address { rebinding: true }, permissive);
                 findings.take(found, record, AnswerAction::Remove);
@@ -271,15 +275,24 @@ fn prescription(
     }
 }
 
+/// An address and those it reaches: behind a translator, one of them that of the policy's DNS64, an IPv6 address leads
+/// to the IPv4 address in it.
+fn reached(policy: &CompiledPolicy, address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let (carried, translated) = match address {
+        IpAddr::V6(v6) => {
+            let prefix = policy.filter.resolving.dns64;
+            (carried_v4(v6), prefix.and_then(|prefix| translated_v4(prefix, v6)))
+        }
+        IpAddr::V4(_) => (None, None),
+    };
+    let behind = carried.into_iter().chain(translated.filter(|v4| carried != Some(*v4)));
+    std::iter::once(address).chain(behind.map(IpAddr::V4))
+}
+
 /// Why the policy itself blocks an address.
 fn blocked_address(policy: &CompiledPolicy, address: IpAddr) -> Option<Cause> {
     let blocked = policy.filter.answers.blocked.as_ref()?;
-    // Behind a translator, an IPv6 address reaches the IPv4 address in it.
-    let carried = match address {
-        IpAddr::V6(address) => carried_v4(address).map(IpAddr::V4),
-        IpAddr::V4(_) => None,
-    };
-    let found = std::iter::once(address).chain(carried).any(|address| blocked.longest_match(address).is_some());
+    let found = reached(policy, address).any(|address| blocked.longest_match(address).is_some());
     found.then_some(Cause::Address { rebinding: false })
 }
 

@@ -28,8 +28,7 @@ pub(super) struct Found {
     pub effect: ListEffect,
 }
 
-/// Who asks, as conditions of rules see it: by address alone, where no list asks for more; and
-/// whether rules may send them to a connection.
+/// Who asks, as conditions of rules see it: by address alone, where no list asks for more.
 fn who<'s>(snapshot: &'s Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Who<'s> {
     let client = question.client;
     let who = Who { stream: question.stream, ..Who::at(client.address()) };

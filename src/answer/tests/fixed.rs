@@ -67,6 +67,7 @@ async fn every_kind_of_prescribed_answer_looks_as_it_should() {
         ("gonealias.test", A, "NXDomain; gonealias.test. CNAME gone.test.; SOA"),
         ("failalias.test", A, "ServFail"),
         ("badalias.test", A, "NoError; badalias.test. A 0.0.0.0"),
+        ("badalias.test", CNAME, "NoError; SOA"),
         ("ledalias.test", A, "NoError; ledalias.test. A 0.0.0.0"),
         ("privatealias.test", A, "NXDomain; privatealias.test. CNAME 1.0.0.10.in-addr.arpa.; SOA"),
     ] {

@@ -91,6 +91,7 @@ async fn where_an_answer_leads_to_a_name_with_a_prescribed_answer_the_chain_stay
         ("to-data.test", AAAA, "NoError; to-data.test. CNAME data.test.; SOA"),
         ("to-data.test", TXT, "NoError; to-data.test. CNAME data.test.; SOA"),
         ("to-data.test", CNAME, "NoError; to-data.test. CNAME data.test."),
+        ("to-nx.test", CNAME, "NoError; SOA"),
         (
             "to-to-data.test",
             A,
@@ -179,7 +180,7 @@ async fn a_zone_that_asks_for_tcp_has_nothing_more_to_say_over_tcp_and_the_other
 }
 
 #[tokio::test]
-async fn a_self_test_tells_who_asks_and_by_which_policy_and_nothing_but_ids() {
+async fn a_self_test_tells_who_asks_and_by_which_policy_by_ids_and_the_policys_name_where_it_tells_reasons() {
     let mut stage = Stage::new();
     stage.world.set_self_test(Some(name("weir.internal")));
     stage.record("check.weir.internal", false, NxDomain);
@@ -198,9 +199,21 @@ async fn a_self_test_tells_who_asks_and_by_which_policy_and_nothing_but_ids() {
             "identified by source address in 10.0.0.0/8",
             "customer 1",
             "location 2",
-            "policy 2"
+            "policy 2 policy 2"
         ]
     );
+    stage.put(&Row::Policy(Policy {
+        id: PolicyId(2),
+        owner: Account::Customer(CUSTOMER),
+        is_default: false,
+        name: "policy 2".into(),
+        description: String::new(),
+        settings: PolicySettings { block_text: Some(false), ..PolicySettings::default() },
+        created: Timestamp(0),
+        updated: Timestamp(0),
+    }));
+    let (message, _) = stage.ask("10.1.2.3", &ask, Transport::Udp).await.expect("a reply");
+    assert_eq!(message.answers.last().expect("facts").data.to_string(), "policy 2");
     assert_eq!(stage.shown("check.weir.internal", A).await, "NoError; check.weir.internal. A 127.0.0.1");
     assert_eq!(stage.shown("check.weir.internal", AAAA).await, "NoError; SOA");
     assert_eq!(stage.shown("weir.internal", A).await, "NXDomain; SOA", "other names of the zone are as they were");

@@ -17,6 +17,8 @@ use crate::{
 const ONE_EDIT_LETTERS_MIN: usize = 6;
 /// And by two from this length on.
 const TWO_EDITS_LETTERS_MIN: usize = 10;
+/// Marks of which is remembered that they were compared; the API lets a policy protect fewer.
+const SEEN_MARKS: usize = 256;
 /// Protected labels of at least this length are looked for under other suffixes and within longer labels.
 const WITHIN_LETTERS_MIN: usize = 5;
 
@@ -168,7 +170,16 @@ impl Protected {
             return found(Likeness::Confusable, mark);
         }
         let letters = letters(looks);
+        // A mark that shares several hashes with the name is compared once.
+        let mut seen = [0u64; SEEN_MARKS / 64];
         let mut edited = |number: u16| {
+            let bit = 1 << (number % 64);
+            if let Some(seen) = seen.get_mut(usize::from(number / 64)) {
+                if *seen & bit != 0 {
+                    return false;
+                }
+                *seen |= bit;
+            }
             let mark = &self.marks[usize::from(number)];
             mark.is_edited(label, plain, looks, letters, comparisons)
         };

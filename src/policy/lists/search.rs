@@ -31,7 +31,7 @@ use crate::{
     model::{AddressTrigger, FixedAnswer, Name},
     policy::Suffixes,
 };
-use std::{cmp::Reverse, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 /// How specific a rule about an address is, beside one about a name: more.
 const ADDRESS: u32 = 300;
@@ -53,7 +53,7 @@ impl ListTable {
     #[inline]
     pub fn find<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
@@ -65,7 +65,7 @@ impl ListTable {
     /// address, which decided about the question already. `qtype` is the type of the record.
     pub fn find_target<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
@@ -76,7 +76,7 @@ impl ListTable {
     /// The rule that decides about an answer that comes from a name server of this name.
     pub fn find_name_server<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
@@ -87,7 +87,7 @@ impl ListTable {
     /// The rule that decides about an address, of the trigger's kind; `stream` as in [`Who::stream`].
     pub fn find_address<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         trigger: AddressTrigger,
         address: IpAddr,
         stream: bool,
@@ -98,33 +98,31 @@ impl ListTable {
     /// What the policy's disabled zones would have decided: for the log, not for the answer.
     pub fn find_noted<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        self.best(lists, who.stream, |chosen, best| {
+        self.best(lists, false, |chosen, best| {
             if let Some(noted) = &chosen.noted {
                 self.offer(noted, Sought::Question(suffixes), qtype, who, best);
             }
         })
     }
 
-    /// The best of what is offered for each selection. Over a connection (`stream`), a zone whose rule asks for one
-    /// (`tcp-only`) says nothing else, as if it did not have the name; the zones behind it and the other lists are heard.
+    /// The best of what is offered for each selection. Over a connection, a zone whose rule asks for one (`tcp-only`)
+    /// says nothing else, as if it did not have the name; the zones behind it and the other lists are heard.
     #[inline]
     fn best<'s>(
         &self,
-        lists: impl IntoIterator<Item = &'s ListSelection, IntoIter: Clone>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         stream: bool,
         mut offer: impl FnMut(&Chosen, &mut Best),
     ) -> Option<ListHit> {
-        let lists = lists.into_iter();
-        let mut best = Best::default();
+        let mut silent = Vec::new();
         loop {
-            for (turn, selection) in lists.clone().enumerate() {
-                let Some(chosen) = selection.0.as_deref() else { continue };
-                best.turn = turn;
+            let mut best = Best { silent, ..Best::default() };
+            for chosen in lists.clone().into_iter().filter_map(|selection| selection.0.as_deref()) {
                 if Arc::ptr_eq(&chosen.table, self.token()) {
                     offer(chosen, &mut best);
                 } else if let Some(again) = self.select(&chosen.ids).0.as_deref() {
@@ -133,13 +131,14 @@ impl ListTable {
                 // What selections have in common comes first in each: a later one finds no zone ahead of this one.
                 best.zone_found = best.zone.is_some();
             }
-            let zone = best.zone.as_ref().map(|found| (found.turn, Reverse(found.place.0)));
+            silent = std::mem::take(&mut best.silent);
             let hit = best.hit()?;
-            if !stream || !matches!(self.answer(hit), Some(FixedAnswer::Truncate)) {
+            let zone = self.slots[usize::from(hit.slot)].profile.zone;
+            if !stream || !zone || !matches!(self.answer(hit), Some(FixedAnswer::Truncate)) {
                 return Some(hit);
             }
-            // Ends, since each round hears fewer zones; only zones have such rules.
-            best = Best { passed: Some(zone?), ..Best::default() };
+            // Ends, since each round hears fewer zones.
+            silent.push(hit.slot);
         }
     }
 
@@ -257,7 +256,7 @@ impl ListTable {
         if list.profile.zone {
             let lets = matches!(effect, ListEffect::Allow | ListEffect::Except);
             let place = u32::MAX - chosen.zone_position(slot) as u32;
-            best.offer_zone(Candidate { turn: best.turn, place: (place, specific, lets), rank, hit });
+            best.offer_zone(Candidate { place: (place, specific, lets), rank, hit });
         } else {
             best.take(rank, hit);
         }
@@ -276,8 +275,6 @@ fn weight(answer: Option<&FixedAnswer>) -> u32 {
 
 /// A rule of a zone.
 struct Candidate {
-    /// The selection that has it.
-    turn: usize,
     /// Higher for the zones that come first; how specific the rule is; whether it lets through.
     place: (u32, u32, bool),
     rank: u64,
@@ -287,10 +284,8 @@ struct Candidate {
 /// The best rules so far.
 #[derive(Default)]
 struct Best {
-    /// Which selection offers.
-    turn: usize,
-    /// Zones up to this one, of this selection and those before, are not heard.
-    passed: Option<(usize, Reverse<u32>)>,
+    /// Zones that are not heard.
+    silent: Vec<u16>,
     zone: Option<Candidate>,
     /// An earlier selection found `zone`.
     zone_found: bool,
@@ -306,12 +301,8 @@ struct Best {
 
 impl Best {
     fn offer_zone(&mut self, new: Candidate) {
-        let place = (self.turn, Reverse(new.place.0));
-        let passed = self.passed.is_some_and(|passed| place <= passed);
-        if !passed
-            && !self.zone_found
-            && self.zone.as_ref().is_none_or(|old| (new.place, new.rank) > (old.place, old.rank))
-        {
+        let heard = !self.zone_found && !self.silent.contains(&new.hit.slot);
+        if heard && self.zone.as_ref().is_none_or(|old| (new.place, new.rank) > (old.place, old.rank)) {
             self.zone = Some(new);
         }
     }

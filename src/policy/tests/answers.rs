@@ -245,3 +245,41 @@ fn records_that_lead_to_a_name_with_a_prescribed_answer_stay_where_whoever_goes_
         }
     }
 }
+
+#[test]
+fn addresses_behind_translators_are_judged_as_what_they_reach_also_by_lists_and_behind_the_policys_own_prefix() {
+    let mut scene = Scene::new();
+    let mut builder = ListBuilder::new(KEY);
+    let net = "203.0.113.0/24".parse().expect("a network");
+    builder.push(Rule::Address(AddressRule { trigger: AddressTrigger::Answer, net, effect: Effect::Block }));
+    let profile = ListProfile { kind: ListKind::Block, zone: true, zone_override: None };
+    scene.world.set_lists(Arc::new(ListTable::build([(ListSourceId(3), profile, Arc::new(builder.finish().0))])));
+    scene.put(Row::Source(subscribed::source(3, OWN, false, true)));
+    for dns64 in [None, Some("2001:db8:64::/96".parse().expect("a prefix"))] {
+        scene.put(Row::Filter(PolicyFilter {
+            policy: PolicyId(11),
+            owner: OWN,
+            settings: FilterSettings {
+                lists: Some(vec![ListSourceId(3)]),
+                answers: Some(settings()),
+                resolving: Some(ResolvingSettings { dns64, ..ResolvingSettings::default() }),
+                ..FilterSettings::default()
+            },
+            updated: Timestamp(0),
+        }));
+        let own = |found: &'static str| if dns64.is_some() { found } else { "whole" };
+        for (text, expected) in [
+            ("64:ff9b::203.0.113.9", "blocked rule"),
+            ("::ffff:203.0.113.9", "blocked rule"),
+            ("2002:cb00:7109::1", "blocked rule"),
+            ("64:ff9b::198.51.100.9", "blocked address"),
+            ("2001:db8:64::203.0.113.9", own("blocked rule")),
+            ("2001:db8:64::198.51.100.9", own("blocked address")),
+            ("2001:db8:64::10.0.0.9", own("without [0] private")),
+            ("2001:db8:64::192.0.2.9", "whole"),
+            ("2001:db8:65::10.0.0.9", "whole"),
+        ] {
+            assert_eq!(scene.inspect("www.test", &[address(text)], false), expected, "{text} {dns64:?}");
+        }
+    }
+}
