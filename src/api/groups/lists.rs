@@ -356,5 +356,8 @@ async fn rules<S: Scope>(
     })?;
     let about = RulesShown { total: found.total, lines: found.lines, complete: found.complete };
     let shown = found.rules.into_iter();
-    Ok(Listing::new(about, shown.map(|rule| RuleShown { object: "list_rule", line: rule.line, text: rule.text }).collect()))
+    Ok(Listing::new(
+        about,
+        shown.map(|rule| RuleShown { object: "list_rule", line: rule.line, text: rule.text }).collect(),
+    ))
 }

@@ -100,7 +100,8 @@ fn a_page_ends_the_search_and_says_so() {
     assert_eq!((last.total, last.rules.len(), last.complete), (30, 2, true));
     assert_eq!(list.page("test", 0, 0), Findings::default());
     let mut patience = 7_u32;
-    let part = Part { offset: 0, limit: 100, go_on: &mut || patience.checked_sub(1).map(|left| patience = left).is_some() };
+    let part =
+        Part { offset: 0, limit: 100, go_on: &mut || patience.checked_sub(1).map(|left| patience = left).is_some() };
     let found = list.library.search(ID, &list.recipe, BOUNDS, &Sought::new(""), part).expect("readable");
     assert_eq!((found.total, found.complete), (8, false));
     let part = Part { offset: 0, limit: 100, go_on: &mut || true };

@@ -163,7 +163,9 @@ fn begin(octets: &mut unpack::Octets<'_>, options: &ParseOptions) -> Result<(Lis
 
 fn read(octets: unpack::Octets<'_>, archived: bool, intake: &mut Intake<'_>) -> Result<(), ParseError> {
     match intake.syntax {
-        ListSyntax::Hosts | ListSyntax::Domains | ListSyntax::Adblock | ListSyntax::Regex => plain::read(octets, intake),
+        ListSyntax::Hosts | ListSyntax::Domains | ListSyntax::Adblock | ListSyntax::Regex => {
+            plain::read(octets, intake)
+        }
         ListSyntax::Dnsmasq => dnsmasq::read(octets, intake),
         ListSyntax::Unbound => unbound::read(octets, intake),
         ListSyntax::Rpz => rpz::read(octets, intake),

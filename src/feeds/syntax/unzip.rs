@@ -40,8 +40,7 @@ const LIST_ENDINGS: [&str; 16] = [
     "filter", "json",
 ];
 /// Files that are none, whatever their ending.
-const OTHER_FILES: [&str; 8] =
-    ["readme", "license", "licence", "copying", "changelog", "changes", "notice", "authors"];
+const OTHER_FILES: [&str; 8] = ["readme", "license", "licence", "copying", "changelog", "changes", "notice", "authors"];
 
 /// Reads the text files of an archive, each ended by a line feed.
 pub(super) struct Unzip<R> {

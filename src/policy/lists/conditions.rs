@@ -35,9 +35,7 @@ impl Who<'_> {
     fn is_one_of(&self, terms: &[ClientTerm]) -> bool {
         terms.iter().any(|term| match term {
             ClientTerm::Net(net) => net.contains(&self.address.to_canonical()),
-            ClientTerm::Name(name) => {
-                self.names.iter().flatten().any(|own| is_same(own, name)) || self.is_in(name)
-            }
+            ClientTerm::Name(name) => self.names.iter().flatten().any(|own| is_same(own, name)) || self.is_in(name),
         })
     }
 
