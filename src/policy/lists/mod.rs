@@ -12,7 +12,7 @@
 //!
 //! Read `rules` (what a list says, in few octets), `runs`, `builder`, `compiled` and `file`; `wildcard`, `required` and
 //! `matcher` (rules that are no names); then `union`, `patterns`, `build`, `selection`, `conditions`, `search`, `table`
-//! and `describe`.
+//! and `describe`; `single` asks one rule about one name.
 
 mod build;
 mod builder;
