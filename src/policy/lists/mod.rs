@@ -39,6 +39,7 @@ pub use builder::{Counted, ListBuilder};
 pub use compiled::CompiledList;
 pub use conditions::Who;
 pub use file::ListFileError;
+pub use search::Sought;
 pub use selection::ListSelection;
 pub use single::is_about;
 pub use table::{LISTS_MAX, ListEffect, ListHit, ListProfile, ListTable};
