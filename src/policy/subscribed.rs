@@ -1,7 +1,7 @@
 //! Step 5: the lists a policy subscribes to.
 
 use super::{
-    Active, CompiledPolicy, ListEffect, ListHit, ListSelection, Question, Snapshot, Step, Suffixes, Trace, Who,
+    Active, CompiledPolicy, ListEffect, ListHit, ListSelection, Question, Snapshot, Sought, Step, Suffixes, Trace, Who,
 };
 use crate::model::{Account, AddressTrigger, ListSourceId};
 use std::net::IpAddr;
@@ -66,12 +66,9 @@ fn rule(
     question: &Question<'_>,
     target: bool,
 ) -> Option<ListHit> {
-    let (suffixes, qtype) = (question.suffixes, question.qtype);
+    let sought = if target { Sought::Target(question.suffixes) } else { Sought::Question(question.suffixes) };
     let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
-    match target {
-        true => snapshot.lists.find_target(lists, suffixes, qtype, &who),
-        false => snapshot.lists.find(lists, suffixes, qtype, &who),
-    }
+    snapshot.lists.find_for(lists, sought, question.qtype, &who)
 }
 
 /// What decides about a question, or about a name that an answer leads to (`target`); `None` where nothing does, or
@@ -128,7 +125,7 @@ pub(super) fn search_name_server(
     trace: &mut impl Trace,
 ) -> Option<Found> {
     let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
-    let hit = snapshot.lists.find_name_server(lists, question.suffixes, question.qtype, &who);
+    let hit = snapshot.lists.find_for(lists, Sought::NameServer(question.suffixes), question.qtype, &who);
     decide(snapshot, hit, question.suffixes, false, trace)
 }
 

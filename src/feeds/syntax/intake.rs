@@ -4,6 +4,7 @@ use super::{
     ImportReport, ParseError, ParseOptions,
     lines::{Line, Lines},
     names::Word,
+    plain::{is_comment, without_comment},
 };
 use crate::model::{
     AddressRule, AddressTrigger, DomainName, Effect, FixedAnswer, HostsMeaning, ListSyntax, NameReach, NameRule,
@@ -111,7 +112,11 @@ impl<'a> Intake<'a> {
                         self.tell(Seen::Line(number, text));
                     }
                 }
-                Line::Bad(shown, reason) => self.report.invalid(self.report.lines + 1, &shown, reason),
+                Line::Bad(shown, reason) => match readable(&shown) {
+                    Some(text) if is_comment(text) => self.comment(self.report.lines + 1, text),
+                    Some(text) => line(self, self.report.lines + 1, text),
+                    None => self.report.invalid(self.report.lines + 1, &shown, reason),
+                },
             }
             self.report.lines += 1;
             self.check_bounds()?;
@@ -275,6 +280,16 @@ impl<'a> Intake<'a> {
         self.check_bounds()?;
         Ok(self.report)
     }
+}
+
+/// What can be read of a line that as a whole cannot, because its comment is too long or in an old character set.
+fn readable(shown: &str) -> Option<&str> {
+    let shown = shown.trim();
+    let text = match shown.is_empty() || is_comment(shown) {
+        true => return Some(shown).filter(|text| !text.is_empty()),
+        false => without_comment(shown),
+    };
+    (text.len() < shown.len() && !text.contains(char::REPLACEMENT_CHARACTER)).then_some(text)
 }
 
 /// Exceptions from rules with answers: each is compared with each such rule.

@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_or_damaged_is_refused() {
-        let (text, none) = (archive(&[("a.txt", b"a.example\n", How::Deflated)]), &EMPTY_ZIP[..]);
+        let (text, none) = (archive(&[("a.txt", b"a.example\n", How::Deflated)]), EMPTY_ZIP);
         let mut wrong = text.clone();
         wrong[14] ^= 1;
         let mut encrypted = text.clone();

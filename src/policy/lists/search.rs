@@ -36,20 +36,20 @@ use std::{net::IpAddr, sync::Arc};
 /// How specific a rule about an address is, beside one about a name: more.
 const ADDRESS: u32 = 300;
 
-/// What is looked up.
+/// What is looked up, hashed under the [`key`](ListTable::key) of the table.
 #[derive(Clone, Copy)]
-enum Sought<'a> {
-    /// A name that is asked for, with the address of who asks.
+pub enum Sought<'a> {
+    /// A name that is asked for: rules about it and about the client's address decide.
     Question(&'a Suffixes<'a>),
-    /// A name that an answer leads to.
+    /// A name that an answer leads to. Rules about the client's address decided about the question already; the type that goes
+    /// with it is that of the record.
     Target(&'a Suffixes<'a>),
-    /// The name of a name server.
+    /// The name of a server that an answer comes from.
     NameServer(&'a Suffixes<'a>),
 }
 
 impl ListTable {
-    /// The rule that decides about a question: rules about its name and about the client's address. `suffixes` are hashed
-    /// under the [`key`](Self::key) of the table. Several selections count as one; zones of the first come first.
+    /// The rule that decides about a question. Several selections count as one; zones of the first come first.
     #[inline]
     pub fn find<'s>(
         &self,
@@ -58,30 +58,19 @@ impl ListTable {
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        self.best(lists, who.stream, |chosen, best| self.offer(chosen, Sought::Question(suffixes), qtype, who, best))
+        self.find_for(lists, Sought::Question(suffixes), qtype, who)
     }
 
-    /// The rule that decides about a name that an answer leads to: as [`find`](Self::find) without the rules about the client's
-    /// address, which decided about the question already. `qtype` is the type of the record.
-    pub fn find_target<'s>(
+    /// The rule that decides about what is looked up.
+    #[inline]
+    pub fn find_for<'s>(
         &self,
         lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
-        suffixes: &Suffixes<'_>,
+        sought: Sought<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        self.best(lists, who.stream, |chosen, best| self.offer(chosen, Sought::Target(suffixes), qtype, who, best))
-    }
-
-    /// The rule that decides about an answer that comes from a name server of this name.
-    pub fn find_name_server<'s>(
-        &self,
-        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
-        suffixes: &Suffixes<'_>,
-        qtype: u16,
-        who: &Who<'_>,
-    ) -> Option<ListHit> {
-        self.best(lists, who.stream, |chosen, best| self.offer(chosen, Sought::NameServer(suffixes), qtype, who, best))
+        self.best(lists, who.stream, |chosen, best| self.offer(chosen, sought, qtype, who, best))
     }
 
     /// The rule that decides about an address, of the trigger's kind; `stream` as in [`Who::stream`].

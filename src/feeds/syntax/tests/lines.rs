@@ -72,6 +72,11 @@ fn names_and_wildcards_mean_what_the_reach_says() {
             ("2001:db8::/32", &["block net 2001:db8::/32"]),
             ("0.0.0.0/0", &["invalid: this is every address"]),
             ("a.example # why", &["block suffix a.example"]),
+            ("a.example#why", &["block suffix a.example"]),
+            ("a.example ; why", &["block suffix a.example"]),
+            ("a.example\t// why", &["block suffix a.example"]),
+            ("// why", &[]),
+            ("0 a.example ; why", &["block exact a.example"]),
             ("https://a.example/b", &["1 url"]),
             ("a.example:8080", &["1 url"]),
             ("BÜCHER.example", &["block suffix xn--bcher-kva.example"]),
@@ -290,6 +295,7 @@ fn regular_expressions_of_pi_hole_have_options() {
             ("||a.example^", &["block suffix a.example"]),
             ("0.0.0.0 a.example", &["block exact a.example"]),
             ("# comment", &[]),
+            ("^a\\. # why; not", &["block regex ^a\\."]),
         ],
     );
     let (rules, report) = read(b"a(b", &options(Some(ListSyntax::Regex)));
@@ -343,4 +349,13 @@ fn duplicates_and_line_ends_of_all_kinds_are_counted() {
     let (rules, report) = read(b"a.example\r\nb.example\ra.example.\n\nA.EXAMPLE", &options(None));
     assert_eq!(rules, ["block suffix a.example", "block suffix b.example"]);
     assert_eq!((report.lines, report.duplicates, report.octets), (5, 2, 42));
+}
+
+#[test]
+fn a_comment_in_an_old_character_set_or_without_end_takes_no_rule_away() {
+    let mut list = b"# \xe4\n0.0.0.0 a.example # \xfc\n0.0.0.0 b\xfc.example\n0.0.0.0 c.example # ".to_vec();
+    list.extend([b'x'; 100_000]);
+    let (rules, report) = read(&list, &options(Some(ListSyntax::Hosts)));
+    assert_eq!(rules, ["block exact a.example", "block exact c.example"]);
+    assert_eq!((report.comments, report.invalid, report.lines), (1, 1, 4));
 }

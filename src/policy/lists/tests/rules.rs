@@ -302,7 +302,7 @@ fn addresses_are_found_by_range_of_the_lists_that_count() {
     assert_eq!(ask(&table, &[3], "a.example"), "3 Except @@|a.example^");
     let asked = name("a.example");
     let suffixes = Suffixes::new(asked.as_name(), KEY);
-    let target = table.find_target(&table.select(&ids(&[3])), &suffixes, A, &who);
+    let target = table.find_for(&table.select(&ids(&[3])), Sought::Target(&suffixes), A, &who);
     assert_eq!(told(&table, target, &suffixes), "3 Except @@|a.example^");
     let has = |list: u32| table.select(&ids(&[list]));
     assert!(has(1).has_answer_addresses() && !has(3).has_answer_addresses() && has(2).has_name_servers());
@@ -320,7 +320,7 @@ fn rules_about_name_servers_are_not_rules_about_names() {
     ] {
         let asked = name(asked);
         let suffixes = Suffixes::new(asked.as_name(), KEY);
-        let hit = table.find_name_server(&selection, &suffixes, A, &Who::nobody());
+        let hit = table.find_for(&selection, Sought::NameServer(&suffixes), A, &Who::nobody());
         assert_eq!(told(&table, hit, &suffixes), expected);
     }
     assert_eq!(ask(&table, &[1, 2], "a.ns.example"), "");
