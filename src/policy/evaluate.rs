@@ -265,7 +265,7 @@ pub fn evaluate(
         number: 1,
         title: "own names",
         finding: match own {
-            Some(own) => format!("{} is answered here: {own:?}", suffixes.name()),
+            Some(own) => format!("{} is answered here: {own}", suffixes.name()),
             None => "no own or special name".into(),
         },
         decided: own.is_some(),

@@ -1,9 +1,12 @@
 //! Step 5: the lists a policy subscribes to.
 
-use super::{Active, CompiledPolicy, ListEffect, ListHit, Question, Snapshot, Step, Suffixes, Trace, Who};
+use super::{
+    Active, CompiledPolicy, Decision, ListEffect, ListHit, Question, Rewrite, Snapshot, Step, Suffixes, Trace, Verdict,
+    Who,
+};
 use crate::{
     identify::Client,
-    model::{Account, AddressTrigger, ListSourceId},
+    model::{Account, AddressTrigger, FixedAnswer, ListSourceId},
 };
 use std::net::IpAddr;
 
@@ -37,6 +40,20 @@ fn who(client: &Client) -> Who<'static> {
 /// The rule that decides about a question, whatever it does; that of the first choice of lists that has one.
 pub fn rule_for(snapshot: &Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Option<ListHit> {
     rule(snapshot, policy, &policy.filter.active(question.at), question, false)
+}
+
+/// Whether a rule of a subscribed list decided, and what it prescribes is a denial of the name: a block in other words.
+pub fn denied_by_rule(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    question: &Question<'_>,
+    decision: &Decision,
+) -> bool {
+    use FixedAnswer::{Alias, AliasBelow, Records, Truncate};
+    matches!(decision.verdict, Verdict::Rewrite(Rewrite::Rule(_)))
+        && rule_for(snapshot, policy, question)
+            .and_then(|hit| snapshot.lists.answer(hit))
+            .is_some_and(|answer| !matches!(answer, Records(_) | Alias(_) | AliasBelow(_) | Truncate))
 }
 
 fn rule(
