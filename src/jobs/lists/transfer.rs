@@ -30,7 +30,8 @@ pub fn transfer_key(name: &str, secret: &[u8]) -> Result<TransferKey, (&'static 
     if secret.is_empty() {
         return Err(("key_secret", "is empty".to_owned()));
     }
-    TransferKey::new(algorithm, &name, secret).map_err(|error| ("key_name", error.to_string()))
+    let known = "must be a name, after hmac-sha256:, hmac-sha384: or hmac-sha512: where it is not the first of these";
+    TransferKey::new(algorithm, &name, secret).map_err(|_| ("key_name", known.to_owned()))
 }
 
 impl Lists {
