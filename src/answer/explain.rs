@@ -15,15 +15,18 @@ use crate::{
     identify::{Client, Evidence, Identified, Origin, Supposed, Transport},
     model::{Account, CategorySet, CustomerId, DomainName},
     policy::{
-        Decision, Detector, Inspected, OwnName, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict,
-        categorise, choose, evaluate,
+        Decision, Detector, Inspected, OwnName, PolicySource, Question, Rewrite, Snapshot, Step, Suffixes, TraceSteps,
+        Verdict, categorise, choose, evaluate,
     },
     resolve::Key,
     rewrite::own_shape,
     telemetry::QueryVerdict,
     wire::{Extras, MESSAGE_OCTETS_MAX, TypeName, parse},
 };
-use hickory_proto::op::Message;
+use hickory_proto::{
+    op::Message,
+    rr::{Record, RecordType},
+};
 use serde::Serialize;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -72,7 +75,7 @@ pub struct Explanation {
     pub policy_source: Option<&'static str>,
     /// The steps of section 3, in order, up to the one that decided.
     pub steps: Vec<Step>,
-    /// `allowed`, `blocked`, `local` or `refused`.
+    /// `allowed`, `blocked`, `local`, `safe_search`, `dropped` or `refused`.
     pub verdict: &'static str,
     /// It would be blocked, but the policy is permissive and only tells of it.
     pub spared: bool,
@@ -222,6 +225,14 @@ impl Plane {
             },
             _ => self.reply_of(&asked, &snapshot),
         };
+        if let Verdict::Rewrite(rewrite) = decided.verdict {
+            explanation.verdict = match &explanation.answer {
+                None if resolve => "dropped",
+                Some(answer) if answer.is_block() => "blocked",
+                _ if matches!(rewrite, Rewrite::Search { .. }) => "safe_search",
+                _ => "local",
+            };
+        }
         explanation
     }
 
@@ -230,7 +241,9 @@ impl Plane {
         let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
         match self.write_fixed_waiting(&asked.silent(), &mut buffer).await? {
             Written::Reply(octets) => Some(Answered::read(&Message::from_vec(&buffer[..octets]).ok()?)),
-            _ => None,
+            // Over UDP an empty answer that says to ask again over TCP, where nothing is prescribed.
+            Written::Pass => Some(Answered { rcode: "NOERROR".into(), records: Vec::new(), errors: Vec::new() }),
+            Written::Drop | Written::Wait(_) => None,
         }
     }
 
@@ -327,9 +340,24 @@ impl Answered {
         });
         Answered {
             rcode: format!("{:?}", message.metadata.response_code).to_uppercase(),
-            records: message.answers.iter().map(ToString::to_string).collect(),
+            records: message.answers.iter().map(record_text).collect(),
             errors: errors.collect(),
         }
+    }
+
+    /// Whether it says that it is a block (RFC 8914: 15 Blocked, 17 Filtered).
+    fn is_block(&self) -> bool {
+        let code = |error: &String| error.split(' ').next().is_some_and(|code| matches!(code, "15" | "17"));
+        self.errors.iter().any(code)
+    }
+}
+
+/// A record in master-file form: parameters of SVCB and HTTPS stand between blanks (RFC 9460, section 2.1).
+fn record_text(record: &Record) -> String {
+    let text = record.to_string();
+    match record.record_type() {
+        RecordType::HTTPS | RecordType::SVCB => text.replace(", ", " ").trim_end_matches(',').to_owned(),
+        _ => text,
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::{
     Plane,
-    reply::{Asked, Scene, own_soa, ttl_at},
+    reply::{Asked, Scene, Text, own_soa, ttl_at},
 };
 use crate::{
     identify::Transport,
@@ -18,6 +18,7 @@ use crate::{
         CompiledPolicy, Decision, NameKey, Question, Rewrite, SearchEngines, Snapshot, Suffixes, Verdict, rule_for,
     },
     resolve::Answer,
+    rewrite::block_text,
     telemetry::QueryVerdict,
     wire::{At, Expanded, Extras, NameBuf, ReplyWriter, Sections, Ttl, ede, rcode, rtype},
 };
@@ -413,10 +414,17 @@ impl Plane {
                 writer.soa(at, path.ttl_s, &own_soa(path.ttl_s));
             }
         }
-        let text =
-            if matches!(path.end, End::Broken) { Some((ede::OTHER, "the alias leads nowhere")) } else { fixed.ede };
+        let mut reason = Text::default();
+        let told = match fixed.ede {
+            _ if matches!(path.end, End::Broken) => Some((ede::OTHER, "the alias leads nowhere")),
+            Some((code @ (ede::FILTERED | ede::BLOCKED), "")) => {
+                let _ = block_text(&mut reason, asked.policy, &asked.decision);
+                Some((code, reason.as_str()))
+            }
+            told => told,
+        };
         self.record(asked, fixed.verdict, rcode);
-        writer.finish(&Extras { ede: text, ..Extras::default() })
+        writer.finish(&Extras { ede: told, ..Extras::default() })
     }
 
     /// Writes what ends with a name for the resolver.

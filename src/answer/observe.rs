@@ -4,10 +4,13 @@ use super::Plane;
 use crate::{
     category::registrable,
     model::{Name, Timestamp},
-    policy::{CompiledPolicy, Decision, Observer, Question, Snapshot, Trace, detect},
+    policy::{CompiledPolicy, Decision, NoTrace, Observer, Question, Snapshot, Trace, detect, evaluate},
     sightings::Sightings,
 };
-use std::net::IpAddr;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 /// The sightings as one question sees them.
 struct Observing<'a> {
@@ -33,6 +36,15 @@ impl Observer for Observing<'_> {
 }
 
 impl Plane {
+    /// Decides one question as a query's is, detectors included, by a policy of a snapshot that need not be the one in
+    /// use. Nothing is remembered of it, and no client asks.
+    pub fn decide(&self, snapshot: &Snapshot, policy: &Arc<CompiledPolicy>, question: &Question<'_>) -> Decision {
+        let mut decision = evaluate(snapshot, policy, question, &*self.categories(), &mut NoTrace);
+        let nobody = Ipv4Addr::UNSPECIFIED.into();
+        self.observe(snapshot, policy, question, nobody, false, &mut decision, &mut NoTrace);
+        decision
+    }
+
     /// Lets the detectors of the policy look at a decided question, and remembers the domain where anybody's policy
     /// wants to know what is new. A policy without detectors, where nobody has any, pays for two comparisons.
     #[inline]

@@ -5,7 +5,7 @@ use crate::{
     api::{Explained, Filtering, Resolved},
     identify::Supposed,
     model::{Account, CategorySet, CustomerId, DomainName},
-    policy::{CompiledPolicy, Decision, NoTrace, Question, Snapshot, Suffixes, categorise, evaluate},
+    policy::{CompiledPolicy, Decision, Question, Snapshot, Suffixes, categorise},
     publish::Publisher,
     resolve::Key,
     store::Revision,
@@ -35,7 +35,7 @@ impl Filtering for QueryPath {
     }
 
     fn decide(&self, snapshot: &Snapshot, policy: &Arc<CompiledPolicy>, question: &Question<'_>) -> Decision {
-        evaluate(snapshot, policy, question, &*self.plane.categories(), &mut NoTrace)
+        self.plane.decide(snapshot, policy, question)
     }
 
     fn explain<'a>(

@@ -26,7 +26,9 @@ pub use ended::delete_ended;
 pub use export::hourly_export;
 pub use feeds::{CategoryFeed, FeedHeld, FeedIndex, FeedOrigin, FeedParts, FeedReport, FeedState, FeedStatus, Feeds};
 pub use image::keep_image;
-pub use lists::{ListOptions, ListParts, ListStatus, Lists, RefreshError, SearchError, Shelf, list_secret_context};
+pub use lists::{
+    ListOptions, ListParts, ListStatus, Lists, RefreshError, SearchError, Shelf, list_secret_context, transfer_key,
+};
 pub use reports::{ReportParts, mail_reports};
 pub use safe_search::{GoogleDomains, SafeSearch, SafeSearchParts};
 pub use sightings::keep_sightings;

@@ -147,7 +147,7 @@ pub fn inspect(
     trace: &mut impl Trace,
 ) -> Inspected {
     if decided.allowed_by_list() {
-        trace.step(|| step("not looked at: a list allows the name".into(), false));
+        trace.step(|| step("not looked at: the name is allowed as it is".into(), false));
         return Inspected::Untouched(None);
     }
     let settings = &policy.filter.answers;
@@ -170,7 +170,11 @@ pub fn inspect(
         trace.step(|| {
             let mut steps = TraceSteps::default();
             evaluate_target(snapshot, policy, &question, index, categories, &mut steps);
-            let finding = steps.0.pop().map_or_else(|| "nothing blocks it".into(), |step| step.finding);
+            let finding = match steps.0.pop() {
+                Some(step) => step.finding,
+                None if found.as_ref().is_some_and(is_own) => "a canary, which does not exist here".into(),
+                None => "nothing blocks it".into(),
+            };
             step(format!("leads to {name}: {finding}"), found.is_some_and(|found| !found.spared))
         });
         let Some(mut found) = found else { continue };

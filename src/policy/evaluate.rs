@@ -275,7 +275,7 @@ pub fn evaluate(
         number: 1,
         title: "own names",
         finding: match own {
-            Some(own) => format!("{} is answered here: {own:?}", suffixes.name()),
+            Some(own) => format!("{} is answered here: {own}", suffixes.name()),
             None if own_host => format!("{} is a host of this installation, which nothing takes away", suffixes.name()),
             None => "no own or special name".into(),
         },

@@ -74,9 +74,9 @@ pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,
 };
-pub use subscribed::{CompiledSource, rule_for};
+pub use subscribed::{CompiledSource, denied_by_rule, rule_for};
 use subscriptions::Subscriptions;
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};
-pub use words::{WordCache, WordError, WordFault, Words};
+pub use words::{WordCache, WordError, WordFault, Words, regex_fault};
 pub use world::{Row, World};

@@ -24,6 +24,17 @@ pub enum OwnName {
     SelfTest,
 }
 
+impl std::fmt::Display for OwnName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            OwnName::NoData => "it has no records",
+            OwnName::Canary => "a canary, it does not exist where ways around the filter are closed",
+            OwnName::Loopback => "this machine",
+            OwnName::NeverExists => "it never exists",
+        })
+    }
+}
+
 /// Names below and at which the answer is ours.
 const SPECIAL: [(&[u8], OwnName); 4] = [
     (b"\x08resolver\x04arpa\x00", OwnName::NoData),

@@ -1,9 +1,10 @@
 //! Step 5: the lists a policy subscribes to.
 
 use super::{
-    Active, CompiledPolicy, ListEffect, ListHit, ListSelection, Question, Snapshot, Sought, Step, Suffixes, Trace, Who,
+    Active, CompiledPolicy, Decision, ListEffect, ListHit, ListSelection, Question, Rewrite, Snapshot, Sought, Step,
+    Suffixes, Trace, Verdict, Who,
 };
-use crate::model::{Account, AddressTrigger, ListSourceId};
+use crate::model::{Account, AddressTrigger, FixedAnswer, ListSourceId};
 use std::net::IpAddr;
 
 /// A subscribed list as the query path sees it.
@@ -57,6 +58,20 @@ pub fn rule_for(
     target: bool,
 ) -> Option<ListHit> {
     rule(snapshot, policy, &policy.filter.active(question.at), question, target)
+}
+
+/// Whether a rule of a subscribed list decided, and what it prescribes is a denial of the name: a block in other words.
+pub fn denied_by_rule(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    question: &Question<'_>,
+    decision: &Decision,
+) -> bool {
+    use FixedAnswer::{Alias, AliasBelow, Records, Truncate};
+    matches!(decision.verdict, Verdict::Rewrite(Rewrite::Rule(_)))
+        && rule_for(snapshot, policy, question, false)
+            .and_then(|hit| snapshot.lists.answer(hit))
+            .is_some_and(|answer| !matches!(answer, Records(_) | Alias(_) | AliasBelow(_) | Truncate))
 }
 
 fn rule(

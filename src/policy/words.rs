@@ -48,6 +48,22 @@ pub enum WordFault {
     Size,
 }
 
+/// What is wrong with a regular expression, in words; `None` for one that can be used.
+pub fn regex_fault(text: &str) -> Option<String> {
+    if compile_regex(text).is_some() {
+        return None;
+    }
+    let fault = match regex::bytes::RegexBuilder::new(text).unicode(false).build() {
+        // A drawing of the place comes first, the sentence last.
+        Err(regex::Error::Syntax(drawing)) => {
+            drawing.lines().last().and_then(|line| line.strip_prefix("error: ")).map(str::to_owned)
+        }
+        _ => None,
+    };
+    let fault = fault.unwrap_or_else(|| "it is too large when it is made ready".to_owned());
+    Some(format!("this is no regular expression that can be used: {fault}"))
+}
+
 /// The words of a policy, ready to match: one automaton for its keywords, one for its expressions. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Words(Option<Arc<Compiled>>);

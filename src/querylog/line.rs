@@ -53,6 +53,15 @@ struct Line<'a> {
     /// The service that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'static str>,
+    /// The local record that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<u32>,
+    /// The word that decided: its place among those of the policy, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word: Option<u16>,
+    /// What decided, where it has no id: `pause`, `schedule`, `not_allowed`, `address` or `private_address`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
     /// The search engine that was held to its filtered results, or blocked for want of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     engine: Option<&'static str>,
@@ -125,6 +134,22 @@ pub(super) fn append(event: &QueryEvent, buffer: &mut Vec<u8>) {
             Cause::Service(service) => Some(Services::get().id_of(service)),
             _ => None,
         },
+        record: match event.decision.cause {
+            Cause::Record(record) => Some(record.0),
+            _ => None,
+        },
+        word: match event.decision.cause {
+            Cause::Word(place) => Some(place),
+            _ => None,
+        },
+        cause: match event.decision.cause {
+            Cause::Paused => Some("pause"),
+            Cause::Hours => Some("schedule"),
+            Cause::NotAllowed => Some("not_allowed"),
+            Cause::Address { rebinding: false } => Some("address"),
+            Cause::Address { rebinding: true } => Some("private_address"),
+            _ => None,
+        },
         engine: engine.map(|engine| engine.id.as_str()),
         level: engine.map(|_| match event.decision.verdict {
             Verdict::Rewrite(Rewrite::Search { level, .. }) => level_name(level),
@@ -156,5 +181,34 @@ mod tests {
             "\n"
         );
         assert_eq!(String::from_utf8(buffer).expect("text"), expected);
+    }
+
+    #[test]
+    fn every_cause_is_told_and_can_be_read_back_in_words() {
+        use crate::model::{EntryId, ListId, ListSourceId, LocalRecordId, PolicyId};
+        let list = Cause::List { list: ListId::System, inherited: false, entry: EntryId(8), labels: 2 };
+        for (cause, member, reason) in [
+            (list, r#""entry":8"#, "list entry 8"),
+            (Cause::Subscribed { list: ListSourceId(4), operator: false }, r#""list":4"#, "subscribed list 4"),
+            (Cause::Record(LocalRecordId(3)), r#""record":3"#, "local record 3"),
+            (Cause::Word(0), r#""word":0"#, "word 1"),
+            (Cause::Hours, r#""cause":"schedule""#, "schedule"),
+            (Cause::Paused, r#""cause":"pause""#, "pause"),
+            (Cause::NotAllowed, r#""cause":"not_allowed""#, "not allowed"),
+            (Cause::Address { rebinding: true }, r#""cause":"private_address""#, "private address"),
+            (Cause::Address { rebinding: false }, r#""cause":"address""#, "address"),
+            (Cause::Detected(Detector::LookAlike), r#""detector":"look_alike""#, "look alike"),
+            (Cause::Unclassified, r#""step":7"#, "unclassified"),
+            (Cause::Default { all: CategorySet::EMPTY }, r#""step":10"#, ""),
+        ] {
+            let mut event = event("ads.example.com", 0);
+            event.decision = crate::policy::Decision::new(PolicyId(7), Verdict::Block, cause);
+            let mut buffer = Vec::new();
+            append(&event, &mut buffer);
+            let line = String::from_utf8(buffer).expect("text");
+            assert!(line.contains(member), "{line}");
+            let read: crate::querylog::LoggedQuery<'_> = serde_json::from_str(&line).expect("a line");
+            assert_eq!(read.reason(), reason, "{line}");
+        }
     }
 }

@@ -59,6 +59,25 @@ pub struct LoggedQuery<'a> {
     pub category: Option<u8>,
     #[serde(default)]
     categories: Vec<u8>,
+    /// Step of the decision order that decided.
+    #[serde(default)]
+    step: u8,
+    #[serde(default)]
+    entry: Option<u32>,
+    #[serde(default)]
+    list: Option<u32>,
+    #[serde(default, borrow)]
+    service: Option<Cow<'a, str>>,
+    #[serde(default)]
+    record: Option<u32>,
+    #[serde(default)]
+    word: Option<u32>,
+    #[serde(default, borrow)]
+    cause: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    engine: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    level: Option<Cow<'a, str>>,
 }
 
 impl LoggedQuery<'_> {
@@ -70,6 +89,37 @@ impl LoggedQuery<'_> {
             "bypassed" => Outcome::Bypassed,
             _ => Outcome::Allowed,
         }
+    }
+
+    /// What decided, in words; empty where nothing did before the last step.
+    pub fn reason(&self) -> String {
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+        let reason = if let Some(entry) = self.entry {
+            format!("list entry {entry}")
+        } else if let Some(list) = self.list {
+            format!("subscribed list {list}")
+        } else if self.service.is_some() {
+            format!("service {}", text(&self.service))
+        } else if let Some(record) = self.record {
+            format!("local record {record}")
+        } else if let Some(place) = self.word {
+            format!("word {}", place + 1)
+        } else if self.engine.is_some() {
+            format!("safe search: {} {}", text(&self.engine), text(&self.level))
+        } else if self.detector.is_some() {
+            text(&self.detector).replace('_', " ")
+        } else if self.cause.is_some() {
+            text(&self.cause).replace('_', " ")
+        } else {
+            match (self.step, self.outcome()) {
+                (1, _) => "special name".to_owned(),
+                (6 | 9, Outcome::Blocked | Outcome::Bypassed) if self.category.is_some() => "category".to_owned(),
+                (7, _) => "unclassified".to_owned(),
+                _ => return String::new(),
+            }
+        };
+        // Step 9 looks at what the answer leads to, and tells so of itself where it is an address.
+        if self.step == 9 && self.cause.is_none() { format!("{reason}, in the answer") } else { reason }
     }
 
     /// Whether a search engine was held to its filtered results.

@@ -2,8 +2,8 @@
 
 use crate::{
     category::Catalogue,
-    model::{BlockAnswer, DetectorAction, ListId},
-    policy::{Cause, CompiledPolicy, Decision, OwnName, SearchEngines, Services},
+    model::{BlockAnswer, DetectorAction, ListId, WordKind, WordRule},
+    policy::{Cause, CompiledPolicy, Decision, Detector, OwnName, SearchEngines, Services},
 };
 use std::{
     fmt::{self, Write},
@@ -91,7 +91,7 @@ pub fn block_text(out: &mut impl Write, policy: &CompiledPolicy, decision: &Deci
         Cause::List { list: ListId::System | ListId::Msp(_), .. } => out.write_str("operator: block list")?,
         Cause::List { .. } => write!(out, "{}: block list", policy.name)?,
         Cause::Subscribed { operator: true, .. } => out.write_str("operator: subscribed list")?,
-        Cause::Subscribed { .. } => write!(out, "{}: subscribed list", policy.name)?,
+        Cause::Subscribed { list, .. } => write!(out, "{}: subscribed list {}", policy.name, list.0)?,
         Cause::Category { blocked, .. } => {
             write!(out, "{}: ", policy.name)?;
             for (index, id) in blocked.iter().enumerate() {
@@ -105,12 +105,22 @@ pub fn block_text(out: &mut impl Write, policy: &CompiledPolicy, decision: &Deci
             let engine = SearchEngines::get().by_number(engine).map_or("", |engine| engine.name.as_str());
             write!(out, "{}: safe search, {engine} has none", policy.name)?;
         }
-        Cause::Word(_) => write!(out, "{}: word", policy.name)?,
-        Cause::Hours => write!(out, "{}: hours", policy.name)?,
+        Cause::Word(place) => match policy.filter.words.rules().get(usize::from(place)) {
+            Some(WordRule { kind: WordKind::Keyword, text, .. }) => write!(out, "{}: keyword {text}", policy.name)?,
+            Some(WordRule { text, .. }) => write!(out, "{}: expression {text}", policy.name)?,
+            None => write!(out, "{}: word", policy.name)?,
+        },
+        Cause::Hours => write!(out, "{}: schedule", policy.name)?,
         Cause::NotAllowed => write!(out, "{}: not on an allow list", policy.name)?,
         Cause::Detected(detector) => {
             let warns = policy.filter.detectors.action(detector) == DetectorAction::Warn;
-            write!(out, "{}: {}{}", policy.name, if warns { "warning: " } else { "" }, detector.name())?;
+            let told = match detector {
+                Detector::LookAlike => "looks like a protected name",
+                Detector::Generated => "looks generated",
+                Detector::NewlySeen => "newly seen",
+                Detector::Tunnelling => "tunnelling",
+            };
+            write!(out, "{}: {}{told}", policy.name, if warns { "warning: " } else { "" })?;
         }
         Cause::Address { rebinding: true } => write!(out, "{}: private address", policy.name)?,
         Cause::Address { rebinding: false } => write!(out, "{}: address", policy.name)?,

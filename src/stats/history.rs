@@ -104,6 +104,8 @@ pub struct HistoryRow {
     pub qtype: String,
     /// The category that blocked, else the first of the name; empty for none.
     pub category: &'static str,
+    /// What decided, in words; empty where nothing did.
+    pub reason: String,
     /// `allowed`, `blocked` or `bypassed`.
     pub action: &'static str,
     /// The address it came from.
@@ -204,6 +206,7 @@ impl Search<'_> {
             name: logged.name.as_ref().to_owned(),
             qtype: logged.qtype.as_ref().to_owned(),
             category: logged.category.map_or("", Names::category),
+            reason: logged.reason(),
             action: match outcome {
                 Outcome::Allowed => "allowed",
                 Outcome::Blocked => "blocked",
@@ -242,7 +245,7 @@ impl Search<'_> {
 
     fn holds_text(&self, row: &HistoryRow) -> bool {
         let address = row.address.to_string();
-        let texts = [&*row.name, &*row.user, row.category, &*row.policy, &*row.location, &*address];
+        let texts = [&*row.name, &*row.user, row.category, &*row.policy, &*row.location, &*row.reason, &*address];
         texts.into_iter().any(|text| text.to_lowercase().contains(&self.text))
     }
 

@@ -123,6 +123,18 @@ async fn a_response_policy_zone_says_what_is_answered() {
     socket.send_to(&question, daemon.udp).unwrap();
     assert!(socket.recv(&mut [0; 512]).is_err(), "no answer at all");
 
+    let (denied, led) = (json!(["15 operator: subscribed list"]), json!(["4"]));
+    for (name, verdict, errors) in [
+        ("gone.test", "blocked", denied.clone()),
+        ("empty.test", "blocked", denied),
+        ("quiet.test", "dropped", Value::Null),
+        ("home.test", "local", led.clone()),
+        ("alias.test", "local", led),
+    ] {
+        let explained = admin.post("/explain", json!({ "client": "127.0.0.1", "name": name })).await.ok();
+        assert_eq!((&explained["verdict"], &explained["answer"]["errors"]), (&json!(verdict), &errors), "{explained}");
+    }
+
     std::fs::write(place.path("lists").join("zone"), zone).unwrap();
     admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
     waits_for(&daemon, "www.example", &Got::Blocked(15));

@@ -19,6 +19,7 @@ use crate::{
     model::*,
     store::Row,
 };
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -300,10 +301,23 @@ async fn create<S: Scope>(
     call: Call<S>,
     Both(place, input): Both<Place, Create>,
 ) -> Result<Single<EntryReply>, ApiError> {
+    let made = make(&call, &place, &input, false).await;
+    let id = match made {
+        // One that has ended is deleted within a minute; it must not stand in the way until then.
+        Err(error) if error.status() == StatusCode::CONFLICT => {
+            make(&call, &place, &input, true).await.map_err(|_| error)?
+        }
+        made => made?,
+    };
+    single(&call, &place, id)
+}
+
+/// Makes an entry, or with `renew` makes it of the one for the same name that has ended.
+async fn make<S: Scope>(call: &Call<S>, place: &Place, input: &Create, renew: bool) -> Result<EntryId, ApiError> {
     let id = EntryId(call.next_id::<ListEntry>());
     call.write(|batch| {
         let policy = named(&call.view, place.policyid)?;
-        let entry = ListEntry {
+        let mut entry = ListEntry {
             id,
             owner: policy.value.owner,
             list: list_of(&policy.value),
@@ -315,10 +329,20 @@ async fn create<S: Scope>(
             expires: end_of(input.expires, None, call.now)?,
             created: call.now,
         };
-        Ok((batch.expect(&policy).create(&entry), ()))
+        let batch = batch.expect(&policy);
+        if !renew {
+            return Ok((batch.create(&entry), id));
+        }
+        let ended = |row: &Row<ListEntry>| {
+            let old = &row.value;
+            old.expires.is_some_and(|end| end <= call.now) && old.action == entry.action && old.domain == entry.domain
+        };
+        let mut rows = call.view.under::<ListEntry>(policy.value.owner, parent_of(entry.list));
+        let old = rows.find(ended).ok_or_else(|| ApiError::not_found("domain"))?;
+        entry.id = old.value.id;
+        Ok((batch.update(&old, &entry), entry.id))
     })
-    .await?;
-    single(&call, &place, id)
+    .await
 }
 
 fn single<S>(call: &Call<S>, place: &Place, id: EntryId) -> Result<Single<EntryReply>, ApiError> {

@@ -93,7 +93,7 @@ struct Which {
     /// To the end of this minute.
     #[serde(default)]
     endtime: Option<TimeOfDay>,
-    /// A part of url, user, category, policy, location or address, in any case.
+    /// A part of url, user, category, policy, location, reason or address, in any case.
     #[serde(default)]
     q: Text<253>,
 }
@@ -109,6 +109,8 @@ struct Query {
     url: String,
     /// The category that blocked it, else the first it has; empty for none.
     category: &'static str,
+    /// What decided, in words, such as `list entry 12`, `subscribed list 3`, `service tiktok`; empty where nothing did.
+    reason: String,
     /// `allowed`, `blocked` or `bypassed`.
     action: &'static str,
     #[schemars(with = "String")]
@@ -132,6 +134,7 @@ impl From<HistoryRow> for Query {
             user: row.user,
             url: row.name,
             category: row.category,
+            reason: row.reason,
             action: row.action,
             externalip: row.address,
             internalip: None,

@@ -8,11 +8,14 @@ use crate::{
         reply::{Object, time_text},
     },
     feeds::{FetchError, ImportReport, Standing, Trust},
-    jobs::{ListStatus, list_secret_context},
+    jobs::{ListStatus, list_secret_context, transfer_key},
     model::*,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeOwned},
+};
 use std::{collections::BTreeMap, net::SocketAddr};
 
 /// Seconds between refreshes of a list that says nothing: a day.
@@ -134,13 +137,27 @@ choices! {
 }
 
 /// One of two sets of words.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Copy, Debug)]
 pub enum Either<A, B> {
     /// A word of the first.
     One(A),
     /// A word of the second.
     Other(B),
+}
+
+impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Either<A, B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let first = match A::deserialize(&value) {
+            Ok(word) => return Ok(Either::One(word)),
+            Err(error) => error.to_string(),
+        };
+        B::deserialize(&value).map(Either::Other).map_err(|error| {
+            let others = error.to_string();
+            let others = others.strip_prefix("must be one of: ").unwrap_or(&others);
+            de::Error::custom(format!("{first} {others}"))
+        })
+    }
 }
 
 impl<A: JsonSchema, B: JsonSchema> JsonSchema for Either<A, B> {
@@ -293,6 +310,10 @@ impl Fields {
             (_, _, Some(_)) => Some(OriginWord::Transfer),
             _ => None,
         };
+        let named = [self.url.is_some(), self.file.is_some(), self.server.is_some()];
+        if self.origin.is_none() && named.iter().filter(|named| **named).count() > 1 {
+            return Err(ApiError::field("origin", "is required where more than one of url, file and server is given"));
+        }
         let before = match list.origin {
             ListOrigin::Url(_) => OriginWord::Url,
             ListOrigin::Upload => OriginWord::Upload,
@@ -370,7 +391,14 @@ impl Fields {
             }
         }
         if let Some(text) = &self.key_secret {
+            // Where the name is missing, that is told below.
+            let name = key_name.as_deref().unwrap_or("key");
+            transfer_key(name, text.0.trim().as_bytes()).map_err(|(field, problem)| ApiError::field(field, problem))?;
             key_secret = Some(call.store().seal(&list_secret_context(list.id), text.0.trim().as_bytes()));
+        }
+        if let (Some(name), None) = (&key_name, &self.key_secret) {
+            // The secret is sealed and was checked when it came: any will do to check the name.
+            transfer_key(name, b"AAAA").map_err(|(field, problem)| ApiError::field(field, problem))?;
         }
         if key_name.is_some() != key_secret.is_some() {
             return Err(ApiError::field("key_secret", "a key has a name and a secret"));

@@ -223,9 +223,11 @@ async fn delete<S: Scope>(call: Call<S>, Both(at, forced): Both<At, Forced>) -> 
         call.check_match(&row)?;
         let (batch, subscriptions) = without_subscriptions(&call, batch, row.value.id)?;
         if subscriptions > 0 && !force {
-            return Err(ApiError::conflict(format!(
-                "{subscriptions} policies subscribe to the list; with force=true their subscriptions go with it"
-            )));
+            let who = match subscriptions {
+                1 => "1 policy subscribes".to_owned(),
+                more => format!("{more} policies subscribe"),
+            };
+            return Err(ApiError::conflict(format!("{who} to the list; with force=true the subscriptions go with it")));
         }
         Ok((batch.delete(&row), ()))
     })
@@ -305,6 +307,10 @@ async fn refresh<S: Scope>(call: Call<S>, Both(at, wish): Both<At, Wish>) -> Res
         return Err(ApiError::conflict("The list is disabled"));
     }
     let lists = &call.services().lists;
+    // What was uploaded can wait to be confirmed; there is nothing else to bring.
+    if row.value.origin == ListOrigin::Upload && lists.status(&row.value).state.held.is_none() {
+        return Err(ApiError::conflict("The contents of this list are uploaded; there is nothing to fetch"));
+    }
     lists.refresh(row.value.id, wish.confirm.is_some_and(|flag| flag.0));
     Ok(Single::new(show_status(&row.value, lists.status(&row.value))))
 }

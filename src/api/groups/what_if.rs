@@ -21,7 +21,7 @@ use crate::{
     },
     identify::{Client, Evidence},
     model::*,
-    policy::{Decision, Question, Row, Snapshot, Suffixes, Verdict, World},
+    policy::{Decision, Question, Row, Snapshot, Suffixes, Verdict, World, denied_by_rule},
     publish::time_zones,
     rewrite::block_text,
     stats::AskedSums,
@@ -62,7 +62,7 @@ struct Entry {
     domain: NameOrUrl,
     /// Allow or block.
     action: EntryWord,
-    /// Names below it too.
+    /// Names below it too; true where absent.
     #[serde(default)]
     subdomains: Option<Flag>,
 }
@@ -255,7 +255,7 @@ fn new_entries<S>(call: &Call<S>, trial: &Trial, policy: &Policy) -> Result<Vec<
         list: ListId::Policy(policy.id),
         action: if matches!(entry.action, EntryWord::Allow) { Action::Allow } else { Action::Block },
         domain: entry.domain.0.clone(),
-        subdomains: entry.subdomains.is_some_and(|flag| flag.0),
+        subdomains: entry.subdomains.is_none_or(|flag| flag.0),
         log_requests: true,
         comment: String::new(),
         expires: None,
@@ -373,7 +373,11 @@ fn compare(
         let question = Question { suffixes: &suffixes, qtype, client: &client, at: now, stream: false };
         let decide = |snapshot: &Snapshot| -> Option<(Decision, String)> {
             let policy = snapshot.policies.get(policy.id.0)?;
-            let decision = filtering.decide(snapshot, policy, &question);
+            let mut decision = filtering.decide(snapshot, policy, &question);
+            // A rule that denies the name blocks it, in other words.
+            if denied_by_rule(snapshot, policy, &question, &decision) {
+                decision.verdict = Verdict::Block;
+            }
             let mut reason = String::new();
             if decision.verdict == Verdict::Block {
                 _ = block_text(&mut reason, policy, &decision);

@@ -21,7 +21,7 @@ pub use document::JsonObject;
 pub use expiry::Expiry;
 pub use names::{ListedName, NameOrUrl};
 pub use period::Period;
-pub use plain::{AccountRef, Flag, Id, Many, Nullable, Number, PolicyRef};
+pub use plain::{AccountRef, Flag, Id, Many, Nullable, Number, PolicyRef, flag, whole, whole_each};
 pub use ranges::{IpText, Range, Ranges};
 pub use upload::Upload;
 pub(in crate::api) use words::choices;
@@ -50,7 +50,7 @@ impl<T: de::DeserializeOwned + JsonSchema + Send + 'static> Input for T {
             match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
                 Some(name) if path == "." => ApiError::field(name, "is required"),
                 Some(name) => ApiError::field(&format!("{path}.{name}"), "is required"),
-                None => ApiError::field(path.trim_start_matches("[]"), message),
+                None => ApiError::field(path.trim_start_matches("[]"), in_words(&message).unwrap_or(message)),
             }
         })
     }
@@ -58,6 +58,31 @@ impl<T: de::DeserializeOwned + JsonSchema + Send + 'static> Input for T {
     fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
         vec![T::json_schema(generator)]
     }
+}
+
+/// What is wrong with a value, in words for people; `None` for what says it already.
+fn in_words(message: &str) -> Option<String> {
+    let (told, expected) = message.rsplit_once(", expected ")?;
+    if told.starts_with("unknown field ") {
+        let known = expected.trim_start_matches("one of ").replace('`', "");
+        return Some(format!("is not a field here; there are: {known}"));
+    }
+    if !told.starts_with("invalid type: ") && !told.starts_with("invalid value: ") {
+        return None;
+    }
+    let words = match expected {
+        "a sequence" => "must be a list",
+        "a map" => "must be an object",
+        "a string" => "must be text",
+        "a boolean" => "must be true or false",
+        "u8" => "must be a whole number from 0 to 255",
+        "u16" => "must be a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "must be a whole number that is not negative",
+        "i32" | "i64" => "must be a whole number",
+        expected if expected.starts_with("struct ") => "must be an object",
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 /// Two inputs read from the same fields, such as an entry's place and its content.

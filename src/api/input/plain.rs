@@ -27,6 +27,28 @@ field_type!([] Flag, "Flag", { "type": "boolean" }, |raw| {
     }
 });
 
+/// Reads a plain `bool` as [`Flag`] is read, for documents that are shown as they are given.
+pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Flag::deserialize(deserializer).map(|flag| flag.0)
+}
+
+/// Reads a plain number that may come as text, for documents that are shown as they are given.
+pub fn whole<'de, D: Deserializer<'de>, N: TryFrom<i64>>(deserializer: D) -> Result<N, D::Error> {
+    let number = Raw::deserialize(deserializer)?.integer().and_then(|number| N::try_from(number).ok());
+    number.ok_or_else(|| de::Error::custom("must be a whole number"))
+}
+
+/// The same for a list of numbers.
+pub fn whole_each<'de, D: Deserializer<'de>, N: TryFrom<i64>>(deserializer: D) -> Result<Vec<N>, D::Error> {
+    struct One<N>(N);
+    impl<'de, N: TryFrom<i64>> Deserialize<'de> for One<N> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            whole(deserializer).map(One)
+        }
+    }
+    Ok(Vec::<One<N>>::deserialize(deserializer)?.into_iter().map(|one| one.0).collect())
+}
+
 /// Several values; one that stands alone counts as such, since a form cannot tell it from a list of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Many<T>(pub Vec<T>);

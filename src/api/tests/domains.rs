@@ -62,6 +62,22 @@ async fn an_entry_may_end_and_be_made_to_stay() {
 }
 
 #[tokio::test]
+async fn an_entry_that_has_ended_makes_room_for_a_new_one_at_once() {
+    let house = house().await;
+    let path = format!("/users/{}/policies/default/domains/block", house.one);
+    let entry = json!({ "domain": "a.example", "expires": 60, "comment": "a minute" });
+    let first = house.post(As::One, &path, entry.clone()).await.ok();
+    let taken = "domain: the list has this domain already";
+    assert_eq!(house.post(As::One, &path, entry).await.refused(409), taken);
+    house.advance(61);
+    let again = house.post(As::One, &path, json!({ "domain": "a.example", "subdomains": false })).await.ok();
+    assert_eq!((id(&again), &again["expires"], &again["comment"]), (id(&first), &json!(null), &json!("")));
+    assert_eq!(again["subdomains"], false);
+    let list = house.get(As::One, &format!("/users/{}/domains/all", house.one)).await.ok();
+    assert_eq!(list["total"], 1);
+}
+
+#[tokio::test]
 async fn lists_decide_from_the_operator_down() {
     let house = house().await;
     house.post(As::System, "/blacklist", json!({ "domain": "a.example" })).await.ok();

@@ -13,7 +13,8 @@ use crate::{
     mail::{Mail, MailError, Mailer, Relay},
     model::*,
     policy::{
-        CompiledPolicy, Decision, NoTrace, Presets, Question, Snapshot, Suffixes, Verdict, categorise, choose, evaluate,
+        CompiledPolicy, Decision, NoTrace, Observer, Presets, Question, Snapshot, Suffixes, Verdict, categorise,
+        choose, detect, evaluate,
     },
     publish::Publisher,
     querylog::{LogReader, QueryEvent, QueryLog},
@@ -51,6 +52,18 @@ impl Mailer for Mailbox {
     }
 }
 
+/// Remembers nothing.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn seen_hours(&self, _: Name<'_>) -> Option<u32> {
+        None
+    }
+    fn tunnels(&self, _: &Question<'_>, _: Name<'_>) -> bool {
+        false
+    }
+}
+
 /// Decides as the query path does, without listeners and upstreams.
 struct Deciding {
     publisher: Publisher,
@@ -73,7 +86,9 @@ impl Filtering for Deciding {
     }
 
     fn decide(&self, snapshot: &Snapshot, policy: &Arc<CompiledPolicy>, question: &Question<'_>) -> Decision {
-        evaluate(snapshot, policy, question, &self.categories, &mut NoTrace)
+        let mut decision = evaluate(snapshot, policy, question, &self.categories, &mut NoTrace);
+        detect(snapshot, policy, question, &mut decision, &Nobody, &mut NoTrace);
+        decision
     }
 
     fn explain<'a>(

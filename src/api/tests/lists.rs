@@ -164,7 +164,7 @@ async fn a_list_that_policies_subscribe_to_goes_by_force_only() {
     let list = id(&house.post(As::System, "/lists", json!({ "name": "ads" })).await.ok());
     subscribe(&house, json!([list])).await;
     let refused = house.delete(As::System, &format!("/lists/{list}")).await.refused(409);
-    assert!(refused.starts_with("1 policies subscribe"), "{refused}");
+    assert!(refused.starts_with("1 policy subscribes"), "{refused}");
     house.delete(As::System, &format!("/lists/{list}?force=true")).await.ok();
     let filter = house.get(As::One, &format!("/users/{}/policies/default/filter", house.one)).await.ok();
     assert_eq!(filter["lists"], json!([]));
@@ -273,4 +273,55 @@ async fn feeds_are_shown_to_the_system_and_refreshed_by_name() {
     assert_eq!(feed["progress"]["doing"], "waiting");
     house.post(As::System, "/feeds/nothing/refresh", Value::Null).await.refused(404);
     house.get(As::Msp, "/feeds").await.refused(403);
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_a_list_is_refused_with_what_would_do() {
+    let house = house().await;
+    for (body, expected) in [
+        (
+            json!({ "name": "a", "syntax": "pihole" }),
+            "syntax: must be one of: hosts domains adblock regex dnsmasq unbound rpz ut1 csv json yaml auto",
+        ),
+        (
+            json!({ "name": "a", "zone_override": "x" }),
+            "zone_override: must be one of: disabled passthru nxdomain nodata drop block given",
+        ),
+        (
+            json!({ "name": "a", "url": "https://lists.example/a", "server": "192.0.2.1" }),
+            "origin: is required where more than one of url, file and server is given",
+        ),
+        (
+            json!({ "name": "a", "server": "9.9.9.9", "zone": "rpz", "key_name": "hmac-sha256:k", "key_secret": "!" }),
+            "key_secret: is no base64",
+        ),
+    ] {
+        assert_eq!(house.post(As::One, "/lists", body).await.refused(400), expected);
+    }
+    let key =
+        json!({ "name": "a", "server": "9.9.9.9", "zone": "rpz", "key_name": "hmac-md5:k", "key_secret": "AAAA" });
+    let refused = house.post(As::One, "/lists", key).await.refused(400);
+    assert!(refused.starts_with("key_name: "), "{refused}");
+}
+
+#[tokio::test]
+async fn lines_that_nobody_understands_do_not_take_the_place_of_a_list() {
+    let house = house().await;
+    let made = house.post(As::One, "/lists", json!({ "name": "ads" })).await.ok();
+    let path = format!("/lists/{}", id(&made));
+    subscribe(&house, json!([id(&made)])).await;
+    upload(&house, As::One, &path, "text/plain", b"0.0.0.0 ads.test\n").await.ok();
+    let rubbish = upload(&house, As::One, &path, "application/octet-stream", b"?? ?? !!\n%%%\n").await;
+    assert!(!rubbish.refused(422).is_empty());
+    assert_eq!(house.verdict(CLIENT, "ads.test").await, "Blocked", "the last good copy");
+    upload(&house, As::One, &path, "text/plain", b"# nothing today\n").await.ok();
+    assert_eq!(house.verdict(CLIENT, "ads.test").await, "Allowed", "a list may become empty");
+}
+
+#[tokio::test]
+async fn an_uploaded_list_is_not_fetched() {
+    let house = house().await;
+    let made = house.post(As::One, "/lists", json!({ "name": "ads" })).await.ok();
+    let refused = house.post(As::One, &format!("/lists/{}/refresh", id(&made)), Value::Null).await.refused(409);
+    assert_eq!(refused, "The contents of this list are uploaded; there is nothing to fetch");
 }

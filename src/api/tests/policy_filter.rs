@@ -60,8 +60,32 @@ async fn bad_sections_are_named_and_change_nothing() {
     house.post(As::One, &path, json!({ "mode": "permissive" })).await.ok();
     for (body, expected) in [
         (json!({ "mode": "odd" }), "mode: must be one of: normal allow_only permissive"),
-        (json!({ "mode": "normal", "pause": 604_801 }), "pause: must be at most 604800 seconds"),
+        (json!({ "mode": "normal", "pause": 604_801 }), "pause: must be a whole number from 0 to 604800"),
+        (json!({ "mode": "normal", "pause": "soon" }), "pause: must be a whole number from 0 to 604800"),
         (json!({ "mode": "normal", "lists": [9] }), "lists[0]: there is no such list"),
+        (json!({ "mode": "normal", "lists": 9 }), "lists: must be a list"),
+        (json!({ "mode": "normal", "services": ["tiktok"] }), "services[0]: must be an object"),
+        (
+            json!({ "mode": "normal", "resolving": { "client_subnet": "truncated" } }),
+            "resolving.client_subnet: must be an object",
+        ),
+        (json!({ "mode": "normal", "answers": { "strip_ech": "on" } }), "answers.strip_ech: must be true or false"),
+        (
+            json!({ "mode": "normal", "words": [{ "kind": "regex", "text": "a", "action": "block", "note": "" }] }),
+            "words[0].note: is not a field here; there are: kind, text, action",
+        ),
+        (
+            json!({ "mode": "normal", "words": [{ "kind": "regex", "text": "a(b", "action": "block" }] }),
+            "words[0].text: this is no regular expression that can be used: unclosed group",
+        ),
+        (
+            json!({ "mode": "normal", "words": [{ "kind": "regex", "text": "m\u{fc}nchen", "action": "block" }] }),
+            "words[0].text: names are compared in their ASCII form: write xn--mnchen-3ya for m\u{fc}nchen",
+        ),
+        (
+            json!({ "mode": "normal", "detectors": { "look_alike": "block" } }),
+            "detectors.protected: must have at least one name for look_alike to compare with",
+        ),
         (
             json!({ "mode": "normal", "words": [{ "kind": "keyword", "text": "a!", "action": "block" }] }),
             "words[0].text: must have 3 to 63 letters, digits, hyphens, underscores and dots",
@@ -111,6 +135,47 @@ async fn what_if_tells_what_a_change_would_newly_block_and_allow_and_changes_not
 }
 
 #[tokio::test]
+async fn sections_take_text_for_numbers_and_flags() {
+    let (house, path) = house().await;
+    let spans = json!([{ "days": ["monday"], "from": "08:00", "to": "09:00" }]);
+    let body = json!({
+        "pause": "60",
+        "answers": { "strip_ech": "true", "inspect": 0 },
+        "detectors": { "newly_seen_hours": "48" },
+        "schedules": [{ "name": "a", "enabled": "false", "spans": spans, "effect": "categories", "categories": ["3"],
+            "action": "block" }],
+    });
+    let shown = house.post(As::One, &path, body).await.ok();
+    assert!(shown["paused_until"].is_string());
+    assert_eq!((&shown["answers"]["strip_ech"], &shown["answers"]["inspect"]), (&json!(true), &json!(false)));
+    assert_eq!(shown["detectors"]["newly_seen_hours"], 48);
+    assert_eq!((&shown["schedules"][0]["enabled"], &shown["schedules"][0]["categories"]), (&json!(false), &json!([3])));
+}
+
+#[tokio::test]
+async fn what_if_tries_entries_with_all_below_detectors_and_rules_that_deny() {
+    let (house, path) = house().await;
+    let policy = path.trim_end_matches("/filter").to_owned();
+    let made = house.post(As::One, "/lists", json!({ "name": "rules" })).await.ok();
+    let list = super::harness::id(&made);
+    let form = json!({ "file": "||denied.test^$dnsrewrite=NXDOMAIN\n||other.test^$dnsrewrite=192.0.2.1\n" });
+    house.post(As::One, &format!("/lists/{list}/upload"), form).await.ok();
+    let trial = json!({
+        "names": ["www.entry.test", "examp1ebank.com", "denied.test", "other.test", "plain.test"],
+        "filter": { "lists": [list], "detectors": { "look_alike": "block", "protected": ["examplebank.com"] } },
+        "entries": [{ "domain": "entry.test", "action": "block" }],
+    });
+    let told = house.post(As::One, &format!("{policy}/what-if"), trial).await.ok();
+    let names = |kind: &str| -> Vec<_> {
+        told[kind]["rows"].as_array().expect("rows").iter().map(|row| row["name"].clone()).collect()
+    };
+    assert_eq!(names("newly_blocked"), ["denied.test", "examp1ebank.com", "www.entry.test"], "{told}");
+    assert_eq!(names("otherwise"), ["other.test"], "{told}");
+    let reason = told["newly_blocked"]["rows"][0]["after"]["reason"].as_str().unwrap_or_default();
+    assert!(reason.ends_with(&format!(": subscribed list {list}")), "{reason}");
+}
+
+#[tokio::test]
 async fn schedules_are_read_as_they_are_shown_and_count_from_the_next_query() {
     let (house, path) = house().await;
     let always = json!([{ "days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
@@ -146,7 +211,7 @@ async fn schedules_are_read_as_they_are_shown_and_count_from_the_next_query() {
         ),
         (
             json!({ "name": "a", "spans": hours, "effect": "categories", "categories": [60], "action": "block" }),
-            "schedules[0].categories: there is no such category",
+            "schedules[0].categories[0]: there is no such category",
         ),
     ] {
         assert_eq!(house.post(As::One, &path, json!({ "schedules": [schedule] })).await.refused(400), expected);

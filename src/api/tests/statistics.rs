@@ -194,7 +194,7 @@ async fn history_shows_a_day_line_by_line() {
     assert_eq!((list["order_by"].clone(), list["order_dir"].clone()), (json!("time"), json!("desc")));
     let row = &list["data"][0];
     let expected = json!({
-        "time": "23:15:00", "user": "198.51.100.3", "url": "b.example", "category": "", "action": "allowed",
+        "time": "23:15:00", "user": "198.51.100.3", "url": "b.example", "category": "", "reason": "", "action": "allowed",
         "externalip": "198.51.100.3", "internalip": null, "policy": "Default", "location": "Main", "type": "A",
         "rcode": "NOERROR", "took_us": 40,
     });

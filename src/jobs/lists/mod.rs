@@ -16,11 +16,11 @@ mod transfer;
 pub use refresh::RefreshError;
 pub use search::SearchError;
 pub use shelf::{ListStatus, Shelf};
-pub use transfer::list_secret_context;
+pub use transfer::{list_secret_context, transfer_key};
 
 use crate::{
-    feeds::{Bounds, Fetcher, Library, Recipe},
-    model::{ListSource, ListSourceId, Timestamp},
+    feeds::{Bounds, Fetcher, Library, Recipe, origin_text},
+    model::{ListOrigin, ListSource, ListSourceId, Timestamp},
     policy::ListTable,
     publish::Publisher,
     store::{Revision, Store},
@@ -180,7 +180,11 @@ impl Lists {
         let hits = table.hits().find(|(id, _)| *id == source.id).map(|(_, hits)| hits);
         let shelf = self.0.shelf.lock();
         let shelved = shelf.get(&source.id);
-        let state = shelved.map(|shelved| shelved.state.clone()).unwrap_or_default();
+        let mut state = shelved.map(|shelved| shelved.state.clone()).unwrap_or_default();
+        if source.origin == ListOrigin::Upload && state.origin != origin_text(&source.origin) {
+            // What went wrong when it was fetched from elsewhere is over.
+            (state.errors, state.error, state.next) = (0, None, None);
+        }
         ListStatus {
             standing: state.standing(source.enabled),
             far: shelved.and_then(|shelved| shelved.work.as_ref()).map(|progress| progress.far()),

@@ -21,6 +21,19 @@ pub fn list_secret_context(id: ListSourceId) -> Vec<u8> {
     format!("list_source {id} key_secret").into_bytes()
 }
 
+/// The key of a transfer: `hmac-sha256:name`, or a name alone, and the secret in base64. The error says which of both is
+/// at fault, and why.
+pub fn transfer_key(name: &str, secret: &[u8]) -> Result<TransferKey, (&'static str, String)> {
+    let (algorithm, name) = name.split_once(':').unwrap_or(("hmac-sha256", name));
+    let name = DomainName::from_text(name).map_err(|error| ("key_name", error.to_string()))?;
+    let secret = STANDARD.decode(secret).map_err(|_| ("key_secret", "is no base64".to_owned()))?;
+    if secret.is_empty() {
+        return Err(("key_secret", "is empty".to_owned()));
+    }
+    let known = "must be a name, after hmac-sha256:, hmac-sha384: or hmac-sha512: where it is not the first of these";
+    TransferKey::new(algorithm, &name, secret).map_err(|_| ("key_name", known.to_owned()))
+}
+
 impl Lists {
     /// Transfers a zone into a file; `None`: its serial number is what it was.
     pub(super) async fn transfer(
@@ -70,13 +83,9 @@ impl Lists {
         let zone = DomainName::from_text(zone).map_err(|_| refuse("the zone is no name"))?;
         let key = match (key_name, key_secret) {
             (Some(name), Some(sealed)) => {
-                let (algorithm, name) = name.split_once(':').unwrap_or(("hmac-sha256", name));
-                let name = DomainName::from_text(name).map_err(|_| refuse("the key has no name"))?;
                 let secret = self.0.store.unseal(&list_secret_context(source.id), sealed);
                 let secret = secret.map_err(|_| refuse("the key's secret cannot be opened"))?;
-                let secret = STANDARD.decode(secret).map_err(|_| refuse("the key's secret is no base64"))?;
-                let key = TransferKey::new(algorithm, &name, secret);
-                Some(key.map_err(|error| RefreshError::Transfer(error.to_string()))?)
+                Some(transfer_key(name, &secret).map_err(|(field, problem)| refuse(&format!("{field} {problem}")))?)
             }
             _ => None,
         };

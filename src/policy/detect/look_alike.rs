@@ -82,6 +82,18 @@ pub enum Likeness {
     Before,
 }
 
+impl std::fmt::Display for Likeness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Likeness::Confusable => "the same to the eye",
+            Likeness::Edited => "a letter or two off",
+            Likeness::Suffix => "under another suffix",
+            Likeness::Within => "within a longer label",
+            Likeness::Before => "before another domain",
+        })
+    }
+}
+
 /// Protected names, ready to be compared with.
 #[derive(Clone, Debug, Default)]
 pub struct Protected {

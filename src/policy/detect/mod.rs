@@ -128,7 +128,7 @@ pub fn detect(
     if runs(all.look_alike)
         && let Some((likeness, protected)) = all.protected.likeness(name, domain)
     {
-        let finding = || format!("{name} looks like {protected} ({likeness:?})");
+        let finding = || format!("{name} looks like {protected}: {likeness}");
         tell(trace, all.look_alike, finding);
         found[0] = Some((Detector::LookAlike, all.look_alike));
     }

@@ -1,7 +1,10 @@
 //! What answers are searched for.
 
 use crate::{
-    api::{error::ApiError, input::choices},
+    api::{
+        error::ApiError,
+        input::{choices, flag},
+    },
     model::{AnswerAction, AnswerSettings, DomainName},
 };
 use ipnet::IpNet;
@@ -33,9 +36,10 @@ impl Serialize for FoundWord {
 
 /// What answers are searched for. Absent fields have their defaults.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Answers {
     /// Look at the names and addresses that answers lead to; `true` by default. The operator's lists count without it too.
+    #[serde(deserialize_with = "flag")]
     inspect: bool,
     /// What happens to an answer with something in it that is blocked; `block` by default.
     action: FoundWord,
@@ -43,11 +47,13 @@ pub(super) struct Answers {
     #[schemars(length(max = 1_000))]
     blocked_networks: Vec<String>,
     /// Remove private addresses from answers for public names (DNS rebinding); `true` by default.
+    #[serde(deserialize_with = "flag")]
     rebinding_protection: bool,
     /// Names that may have private addresses, with all below, at most 1,000.
     #[schemars(length(max = 1_000))]
     rebinding_allowed: Vec<String>,
     /// Remove the ECH configuration from HTTPS and SVCB records; `false` by default.
+    #[serde(deserialize_with = "flag")]
     strip_ech: bool,
 }
 

@@ -1,7 +1,10 @@
 //! What is concluded from our own data.
 
 use crate::{
-    api::{error::ApiError, input::choices},
+    api::{
+        error::ApiError,
+        input::{choices, whole},
+    },
     category::is_public_suffix,
     model::{DetectorAction, DetectorSettings, DomainName},
 };
@@ -72,12 +75,13 @@ fn hours() -> u16 {
 
 /// The detectors; each is off where nothing is said of it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Detectors {
     /// Registrable domains that nobody on this server asked for before.
     #[serde(default = "off")]
     newly_seen: DetectorWord,
     /// How long a domain counts as newly seen, hours.
-    #[serde(default = "hours")]
+    #[serde(default = "hours", deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 720))]
     newly_seen_hours: u16,
     /// Look-alikes of `protected`.
@@ -126,6 +130,10 @@ pub(super) fn read(form: &Detectors) -> Result<DetectorSettings, ApiError> {
         if !protected.contains(&name) {
             protected.push(name);
         }
+    }
+    if form.look_alike != DetectorWord::Off && protected.is_empty() {
+        let problem = "must have at least one name for look_alike to compare with";
+        return Err(ApiError::field("detectors.protected", problem));
     }
     Ok(DetectorSettings {
         newly_seen: form.newly_seen.into(),

@@ -48,6 +48,7 @@ impl From<SearchLevel> for LevelWord {
 
 /// A search engine set on its own; the others follow the policy's `safesearch`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Engine {
     /// An id of `GET /safesearch`.
     #[schemars(length(min = 1, max = 64))]

@@ -17,7 +17,7 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Both, Flag, Id, choices},
+        input::{Both, Flag, Id, Number, choices},
         operation::operations,
         reply::{Object, Single, time_text},
         scope::{OfAccount, OfCustomer, Scope, View},
@@ -157,7 +157,7 @@ pub(super) struct Change {
     /// Pause for this many seconds from now, at most 604,800; `null` or 0 ends a pause.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<u32>", range(max = 604_800))]
-    pause: Option<Option<u32>>,
+    pause: Option<Option<Number<0, { PAUSE_S_MAX }>>>,
     /// Let canaries speak and close known ways around the filter.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Flag>")]
@@ -196,8 +196,8 @@ pub(super) struct Change {
     services: Option<Option<Vec<ServiceEntry>>>,
 }
 
-/// Pauses last a week at most.
-const PAUSE_S_MAX: u32 = 604_800;
+/// Pauses last a week at most, seconds.
+const PAUSE_S_MAX: i64 = 604_800;
 /// Lists a policy may subscribe to.
 const LISTS_MAX: usize = 256;
 
@@ -215,11 +215,8 @@ impl Change {
             settings.mode = mode.map(FilterMode::from);
         }
         if let Some(pause) = self.pause {
-            let seconds = pause.unwrap_or(0);
-            if seconds > PAUSE_S_MAX {
-                return Err(ApiError::field("pause", format!("must be at most {PAUSE_S_MAX} seconds")));
-            }
-            settings.paused_until = (seconds > 0).then_some(Timestamp(now.0 + i64::from(seconds)));
+            let seconds = pause.map_or(0, |pause| pause.0);
+            settings.paused_until = (seconds > 0).then_some(Timestamp(now.0 + seconds));
         }
         if let Some(flag) = self.close_bypasses {
             settings.close_bypasses = flag.map(|flag| flag.0);

@@ -36,6 +36,7 @@ impl Serialize for SubnetWord {
 
 /// What upstreams hear of the client's network.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Subnet {
     /// How it is found.
     mode: SubnetWord,
@@ -55,6 +56,7 @@ impl Default for Subnet {
 
 /// The section.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Resolving {
     /// Servers asked instead of the node's, at most 8: an address with or without a port,
     /// `tls://192.0.2.1#name`, or `https://name/dns-query#192.0.2.1`. None: those of the node.

@@ -4,7 +4,7 @@ use super::{ModeWord, services, subscribed, words::ActionWord};
 use crate::{
     api::{
         error::ApiError,
-        input::{Id, choices},
+        input::{Id, choices, flag, whole_each},
         scope::View,
     },
     category::Catalogue,
@@ -60,6 +60,7 @@ fn yes() -> bool {
 
 /// A stretch of local time that comes again every week.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SpanItem {
     /// Days it begins on: `monday` to `sunday`.
     #[schemars(length(min = 1, max = 7))]
@@ -74,12 +75,13 @@ pub(super) struct SpanItem {
 
 /// A schedule.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ScheduleItem {
     /// Unique in the policy.
     #[schemars(length(min = 1, max = 250))]
     name: String,
     /// A disabled schedule does nothing.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "flag")]
     enabled: bool,
     /// The time zone (IANA); `null`: the customer's.
     #[serde(default)]
@@ -93,13 +95,13 @@ pub(super) struct ScheduleItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mode: Option<ModeWord>,
     /// For `categories`: their numbers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "whole_each", skip_serializing_if = "Vec::is_empty")]
     categories: Vec<u8>,
     /// For `services`: ids of services, or `group:` and the id of a group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     services: Vec<String>,
     /// For `lists`: ids of subscribed lists.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "whole_each", skip_serializing_if = "Vec::is_empty")]
     lists: Vec<u32>,
     /// For `categories` and `services`: `block` or `allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,20 +228,22 @@ fn effect(item: &ScheduleItem, at: &str, policy: &Policy, view: &View) -> Result
         EffectWord::Pause => ScheduleEffect::Pause,
         EffectWord::Categories => {
             let known = |number: &u8| CategoryId::new(*number).filter(|id| Catalogue::get().by_id(*id).is_some());
-            let categories: Option<Vec<CategoryId>> = item.categories.iter().map(known).collect();
-            match categories {
-                Some(categories) if (1..=64).contains(&categories.len()) => {
-                    ScheduleEffect::Categories(categories, action()?)
-                }
-                Some(_) => return Err(fault("categories", "must have 1 to 64 entries")),
-                None => return Err(fault("categories", "there is no such category")),
+            if !(1..=64).contains(&item.categories.len()) {
+                return Err(fault("categories", "must have 1 to 64 entries"));
             }
+            let mut categories = Vec::with_capacity(item.categories.len());
+            for (index, number) in item.categories.iter().enumerate() {
+                let missing = || fault(&format!("categories[{index}]"), "there is no such category");
+                categories.push(known(number).ok_or_else(missing)?);
+            }
+            ScheduleEffect::Categories(categories, action()?)
         }
         EffectWord::Services => {
             if item.services.is_empty() || item.services.len() > SERVICES_MAX {
                 return Err(fault("services", "must have 1 to 500 entries"));
             }
-            let known = item.services.iter().map(|id| services::known(id, &format!("{at}.services")));
+            let ids = item.services.iter().enumerate();
+            let known = ids.map(|(index, id)| services::known(id, &format!("{at}.services[{index}]")));
             ScheduleEffect::Services(known.collect::<Result<_, _>>()?, action()?)
         }
         EffectWord::Lists => {

@@ -10,6 +10,7 @@ const SERVICES_MAX: usize = 500;
 
 /// What is done with a service or a group.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ServiceEntry {
     /// An id of `GET /services`, or `group:` and the id of a group.
     #[schemars(length(min = 1, max = 64))]

@@ -3,7 +3,7 @@
 use crate::{
     api::{error::ApiError, input::choices},
     model::{Action, WordKind, WordRule},
-    policy::Words,
+    policy::{Words, regex_fault},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
@@ -66,6 +66,7 @@ impl From<Action> for ActionWord {
 
 /// A keyword or regular expression.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Word {
     /// How `text` is read.
     kind: KindWord,
@@ -108,6 +109,13 @@ pub(super) fn read(words: &[Word]) -> Result<Vec<WordRule>, ApiError> {
             KindWord::Regex => {
                 if text.is_empty() || text.chars().count() > 1_000 {
                     return Err(ApiError::field(&field, "must have 1 to 1,000 characters"));
+                }
+                if !text.is_ascii() {
+                    let problem = "names are compared in their ASCII form: write xn--mnchen-3ya for m\u{fc}nchen";
+                    return Err(ApiError::field(&field, problem));
+                }
+                if let Some(problem) = regex_fault(text) {
+                    return Err(ApiError::field(&field, problem));
                 }
                 WordRule { kind: WordKind::Regex, text: text.to_owned(), action: word.action.into() }
             }
