@@ -13,6 +13,9 @@ const COMPILE_SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.00
 /// The process's recorder: there can be one only.
 static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
+/// Writes rows onto the page.
+type Writer = Box<dyn Fn(&mut String) + Send + Sync>;
+
 /// A cheap handle on the daemon's figures.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -21,7 +24,7 @@ struct Inner {
     recorder: PrometheusHandle,
     queries: Mutex<Option<QueryCounters>>,
     /// Writes what the recorder does not hold.
-    writers: Mutex<Vec<Box<dyn Fn(&mut String) + Send + Sync>>>,
+    writers: Mutex<Vec<Writer>>,
 }
 
 /// Installs the process-wide recorder. Must come before the rooms that count: handles made earlier

@@ -6,7 +6,7 @@
 use super::Lists;
 use crate::{
     feeds::Standing,
-    model::{Account, ListSource, ListSourceId},
+    model::{Account, ListOrigin, ListSource, ListSourceId},
     telemetry::write_rows,
 };
 use std::collections::HashMap;
@@ -67,7 +67,10 @@ impl Lists {
                 rules: state.rules,
                 hits: hits.get(&source.id).copied().unwrap_or(0),
                 errors: state.errors,
-                age_s: state.fetched.map(|fetched| (now.0 - fetched.0).max(0)),
+                age_s: state
+                    .fetched
+                    .filter(|_| source.origin != ListOrigin::Upload)
+                    .map(|fetched| (now.0 - fetched.0).max(0)),
             };
             match source.owner {
                 Account::System => rows.push((format!("level=\"system\",list=\"{}\"", source.id.0), sums)),
