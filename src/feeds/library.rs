@@ -229,6 +229,16 @@ impl Library {
         zstd::Decoder::new(File::open(&path).map_err(at(&path))?).map_err(at(&path))
     }
 
+    /// Whether there is a last good copy.
+    pub(super) fn has_copy(&self, id: ListSourceId) -> bool {
+        self.folder(id).join(RAW).exists()
+    }
+
+    /// The last good copy, octet for octet as it came.
+    pub(super) fn last_copy(&self, id: ListSourceId) -> Result<impl Read + use<>, LibraryError> {
+        self.unpacked(id, RAW)
+    }
+
     /// The records of a transferred zone, as they serve.
     pub fn zone(&self, id: ListSourceId) -> Result<ZoneCopy, LibraryError> {
         read_zone(self.unpacked(id, RAW)?, ParseOptions::OCTETS_MAX).map_err(LibraryError::from)
@@ -314,15 +324,7 @@ impl Library {
     ) -> Result<(CompiledList, Counted, ImportReport), LibraryError> {
         let file = BufReader::with_capacity(BUFFER_OCTETS, File::open(packed).map_err(at(packed))?);
         let octets = Told { inner: zstd::Decoder::with_buffer(file).map_err(at(packed))?, progress };
-        let options = ParseOptions {
-            syntax: recipe.syntax,
-            reach: recipe.reach,
-            hosts: recipe.hosts,
-            zone: recipe.zone.as_deref().and_then(|zone| DomainName::from_text(zone).ok()),
-            rules_max: bounds.rules_max,
-            octets_max: bounds.octets_max,
-            ..ParseOptions::default()
-        };
+        let options = options(recipe, bounds);
         let mut builder = ListBuilder::new(self.key);
         let report = match &options.zone {
             Some(zone) if recipe.zone.is_some() => {
@@ -363,6 +365,19 @@ impl Draft {
     /// Whether it has no rule at all.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+}
+
+/// How a list is read by its recipe.
+pub(super) fn options(recipe: &Recipe, bounds: Bounds) -> ParseOptions {
+    ParseOptions {
+        syntax: recipe.syntax,
+        reach: recipe.reach,
+        hosts: recipe.hosts,
+        zone: recipe.zone.as_deref().and_then(|zone| DomainName::from_text(zone).ok()),
+        rules_max: bounds.rules_max,
+        octets_max: bounds.octets_max,
+        ..ParseOptions::default()
     }
 }
 

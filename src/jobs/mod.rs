@@ -26,7 +26,9 @@ pub use ended::delete_ended;
 pub use export::hourly_export;
 pub use feeds::{CategoryFeed, FeedOrigin, FeedParts, keep_feeds};
 pub use image::keep_image;
-pub use lists::{ListOptions, ListParts, ListStatus, Lists, RefreshError, Shelf, list_secret_context, transfer_key};
+pub use lists::{
+    ListOptions, ListParts, ListStatus, Lists, RefreshError, SearchError, Shelf, list_secret_context, transfer_key,
+};
 pub use reports::{ReportParts, mail_reports};
 pub use safe_search::check_safe_search;
 pub use sightings::keep_sightings;

@@ -58,7 +58,7 @@ pub use filter::{Active, CompiledFilter, effective_filter};
 pub use known::KnownNames;
 pub use lists::{
     CompiledList, Counted, LISTS_MAX, ListBuilder, ListEffect, ListFileError, ListHit, ListProfile, ListSelection,
-    ListTable, Who,
+    ListTable, Who, is_about,
 };
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};

@@ -127,6 +127,10 @@ pub struct CompiledUser {
     pub own: Option<PolicyId>,
     /// The policy of the enabled group with the highest weight.
     pub group: Option<PolicyId>,
+    /// Its name, for rules of lists.
+    pub name: Box<str>,
+    /// Names of the enabled groups it is in, for rules of lists.
+    pub groups: Box<[Arc<str>]>,
 }
 
 /// A device with its policy, its place and its user.
@@ -140,6 +144,8 @@ pub struct CompiledDevice {
     pub location: Option<LocationId>,
     /// Who uses it.
     pub user: Option<InternalUserId>,
+    /// Its name, for rules of lists.
+    pub name: Box<str>,
 }
 
 /// Everything that decides. Immutable; a change makes another one that shares nearly all of it.

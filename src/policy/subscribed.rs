@@ -1,8 +1,8 @@
 //! Step 5: the lists a policy subscribes to.
 
 use super::{
-    Active, CompiledPolicy, Decision, ListEffect, ListHit, Question, Rewrite, Snapshot, Step, Suffixes, Trace, Verdict,
-    Who,
+    Active, CompiledPolicy, Decision, ListEffect, ListHit, ListSelection, Question, Rewrite, Snapshot, Step, Suffixes,
+    Trace, Verdict, Who,
 };
 use crate::{
     identify::Client,
@@ -32,12 +32,27 @@ pub(super) struct Found {
     pub effect: ListEffect,
 }
 
-/// The address that conditions about clients are about.
-fn who(client: &Client) -> Who<'static> {
-    Who::at(client.address())
+/// Who asks, as conditions of rules see it: by address alone, where no list asks for more.
+fn who<'s>(snapshot: &'s Snapshot, policy: &CompiledPolicy, client: &Client) -> Who<'s> {
+    let who = Who::at(client.address());
+    if !policy.filter.some_list(ListSelection::asks_who) {
+        return who;
+    }
+    let device = client.device.and_then(|id| snapshot.devices.get(id.0));
+    let person = client.user.and_then(|id| snapshot.users.get(id.0));
+    let location = client.location.and_then(|id| snapshot.locations.get(id.0));
+    Who {
+        names: [
+            device.map(|device| &*device.name),
+            person.map(|person| &*person.name),
+            location.map(|location| location.name.as_str()),
+        ],
+        groups: person.map_or(&[], |person| &person.groups),
+        ..who
+    }
 }
 
-/// The rule that decides about a question, whatever it does; that of the first choice of lists that has one.
+/// The rule that decides about a question, whatever it does.
 pub fn rule_for(snapshot: &Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Option<ListHit> {
     rule(snapshot, policy, &policy.filter.active(question.at), question, false)
 }
@@ -63,11 +78,12 @@ fn rule(
     question: &Question<'_>,
     target: bool,
 ) -> Option<ListHit> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
-    policy.filter.lists_at(active).find_map(|lists| match target {
+    let (suffixes, qtype) = (question.suffixes, question.qtype);
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question.client));
+    match target {
         true => snapshot.lists.find_target(lists, suffixes, qtype, &who),
         false => snapshot.lists.find(lists, suffixes, qtype, &who),
-    })
+    }
 }
 
 /// What decides about a question, or about a name that an answer leads to (`target`); `None` where nothing does, or
@@ -96,9 +112,8 @@ pub(super) fn noted(
     active: &Active,
     question: &Question<'_>,
 ) -> Option<ListSourceId> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
-    let mut lists = policy.filter.lists_at(active);
-    let hit = lists.find_map(|lists| snapshot.lists.find_noted(lists, suffixes, qtype, &who))?;
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question.client));
+    let hit = snapshot.lists.find_noted(lists, question.suffixes, question.qtype, &who)?;
     Some(snapshot.lists.source(hit))
 }
 
@@ -112,8 +127,7 @@ pub(super) fn search_address(
     address: IpAddr,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    let mut lists = policy.filter.lists_at(active);
-    let hit = lists.find_map(|lists| snapshot.lists.find_address(lists, trigger, address));
+    let hit = snapshot.lists.find_address(policy.filter.lists_at(active), trigger, address);
     decide(snapshot, hit, suffixes, false, trace)
 }
 
@@ -125,10 +139,9 @@ pub(super) fn search_name_server(
     question: &Question<'_>,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
-    let mut lists = policy.filter.lists_at(active);
-    let hit = lists.find_map(|lists| snapshot.lists.find_name_server(lists, suffixes, qtype, &who));
-    decide(snapshot, hit, suffixes, false, trace)
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question.client));
+    let hit = snapshot.lists.find_name_server(lists, question.suffixes, question.qtype, &who);
+    decide(snapshot, hit, question.suffixes, false, trace)
 }
 
 fn decide(

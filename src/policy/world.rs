@@ -78,6 +78,7 @@ struct GroupRow {
     policy: Option<PolicyId>,
     disabled: bool,
     weight: u32,
+    name: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ struct UserRow {
     customer: CustomerId,
     policy: Option<PolicyId>,
     groups: Vec<GroupId>,
+    name: Box<str>,
 }
 
 /// What must be compiled again before the next snapshot.
@@ -283,6 +285,7 @@ impl World {
                         policy: group.policy,
                         disabled: group.disabled,
                         weight: group.weight,
+                        name: group.name.as_str().into(),
                     },
                 );
                 self.touch_users_of(group.id);
@@ -296,7 +299,12 @@ impl World {
                 for group in &user.groups {
                     self.users_of.entry(*group).or_default().insert(user.id);
                 }
-                let row = UserRow { customer: user.customer, policy: user.policy, groups: user.groups.clone() };
+                let row = UserRow {
+                    customer: user.customer,
+                    policy: user.policy,
+                    groups: user.groups.clone(),
+                    name: user.name.as_str().into(),
+                };
                 self.users.insert(user.id, row);
                 self.dirty.users.insert(user.id);
             }
@@ -306,6 +314,7 @@ impl World {
                     policy: device.policy,
                     location: device.location,
                     user: device.user,
+                    name: device.name.as_str().into(),
                 };
                 self.snapshot.devices.set(device.id.0, Some(Arc::new(compiled)));
             }
@@ -560,13 +569,17 @@ impl World {
 
     fn compile_user(&mut self, id: InternalUserId) {
         let compiled = self.users.get(&id).map(|user| {
-            let enabled = user.groups.iter().filter_map(|group| Some((*group, self.groups.get(group)?)));
-            let ranked: BTreeMap<_, _> = enabled
-                .filter(|(_, group)| !group.disabled && group.customer == user.customer && group.policy.is_some())
-                .map(|(id, group)| ((std::cmp::Reverse(group.weight), id), group.policy))
-                .collect();
-            let group = ranked.into_values().next().flatten();
-            Arc::new(CompiledUser { customer: user.customer, own: user.policy, group })
+            let groups = user.groups.iter().filter_map(|group| Some((*group, self.groups.get(group)?)));
+            let enabled = || groups.clone().filter(|(_, group)| !group.disabled && group.customer == user.customer);
+            let ranked = enabled().filter(|(_, group)| group.policy.is_some());
+            let first = ranked.min_by_key(|(id, group)| (std::cmp::Reverse(group.weight), *id));
+            Arc::new(CompiledUser {
+                customer: user.customer,
+                own: user.policy,
+                group: first.and_then(|(_, group)| group.policy),
+                name: user.name.clone(),
+                groups: enabled().map(|(_, group)| group.name.clone()).collect(),
+            })
         });
         self.snapshot.users.set(id.0, compiled);
     }

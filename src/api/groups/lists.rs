@@ -9,16 +9,18 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Both, Flag, Id, Page, Upload},
+        input::{Both, Flag, Id, Page, Upload, Words},
         operation::operations,
-        reply::{Deleted, List, Single},
+        reply::{Deleted, List, Listing, Single},
         scope::{OfAccount, OfCustomer, OfMsp, Scope},
     },
+    feeds::Sought,
+    jobs::SearchError,
     model::*,
     store::{Batch, Row},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 operations! {
     lists {
@@ -36,7 +38,7 @@ operations! {
         /// Deletes a list.
         /// While policies subscribe to it, that is refused, unless `force` is true: then the subscriptions go with it.
         DELETE "/lists/{listid}" for [System, Sales, Msp, Customer] => delete_list = delete::<OfAccount>;
-        /// Gives a list its contents: a file, plain or packed with gzip, zstd or xz.
+        /// Gives a list its contents: a file, plain or packed with gzip, zstd, xz or zip.
         /// The answer comes when queries are decided by it.
         POST "/lists/{listid}/upload" up to 1024 MiB for [System, Sales, Msp, Customer]
             => upload_list = upload::<OfAccount>;
@@ -45,6 +47,10 @@ operations! {
         POST "/lists/{listid}/refresh" for [System, Sales, Msp, Customer] => refresh_list = refresh::<OfAccount>;
         /// Shows how a list stands: when it was fetched, what was understood of it, what it decided.
         GET "/lists/{listid}/status" for [System, Sales, Msp, Customer] => get_list_status = status::<OfAccount>;
+        /// Shows the rules of a list as they are written in its last good copy, with their lines.
+        /// With `search` those that contain a text; where it is a name or an address, also those that match it. The list is
+        /// looked through until the page is full, for ten seconds at most; `complete` says whether that was to its end.
+        GET "/lists/{listid}/rules" for [System, Sales, Msp, Customer] => list_list_rules = rules::<OfAccount>;
     }
     customer_lists {
         /// Lists a customer's subscribed lists.
@@ -71,6 +77,9 @@ operations! {
         /// Shows how a customer's list stands.
         GET "/users/{id}/lists/{listid}/status" for [System, Sales, Msp, Customer]
             => get_customer_list_status = status::<OfCustomer>;
+        /// Shows the rules of a customer's list as they are written.
+        GET "/users/{id}/lists/{listid}/rules" for [System, Sales, Msp, Customer]
+            => list_customer_list_rules = rules::<OfCustomer>;
     }
     msp_lists {
         /// Lists an MSP's subscribed lists.
@@ -92,6 +101,8 @@ operations! {
         POST "/msps/{id}/lists/{listid}/refresh" for [System, Sales, Msp] => refresh_msp_list = refresh::<OfMsp>;
         /// Shows how an MSP's list stands.
         GET "/msps/{id}/lists/{listid}/status" for [System, Sales, Msp] => get_msp_list_status = status::<OfMsp>;
+        /// Shows the rules of an MSP's list as they are written.
+        GET "/msps/{id}/lists/{listid}/rules" for [System, Sales, Msp] => list_msp_list_rules = rules::<OfMsp>;
     }
 }
 
@@ -302,4 +313,57 @@ async fn refresh<S: Scope>(call: Call<S>, Both(at, wish): Both<At, Wish>) -> Res
 async fn status<S: Scope>(call: Call<S>, at: At) -> Result<Single<StatusReply>, ApiError> {
     let row = named(&call, &at)?;
     Ok(Single::new(show_status(&row.value, call.services().lists.status(&row.value))))
+}
+
+/// Rules of a page; more make no page.
+const RULES_MAX: usize = 1_000;
+
+#[derive(Deserialize, JsonSchema)]
+struct Search {
+    /// What is looked for, at most 253 characters; without it, all rules.
+    #[serde(default)]
+    #[schemars(extend("x-in" = "query"))]
+    search: Option<Words<1, 253>>,
+}
+
+/// A page of rules.
+#[derive(Serialize, JsonSchema)]
+struct RulesShown {
+    /// Rules found, up to where the search ended.
+    total: usize,
+    /// Lines looked at, comments not counted.
+    lines: u64,
+    /// The whole list was looked through: `total` is all there is. Else more may follow behind the page.
+    complete: bool,
+}
+
+/// A rule of a list.
+#[derive(Serialize, JsonSchema)]
+struct RuleShown {
+    /// Always `list_rule`.
+    object: &'static str,
+    /// Its line, counted from 1; of a transferred zone, its number among the records; null for lists without lines.
+    line: Option<u64>,
+    /// The line as it is written, at most 1,000 characters of it.
+    text: String,
+}
+
+async fn rules<S: Scope>(
+    call: Call<S>,
+    Both(at, Both(search, page)): Both<At, Both<Search, Page>>,
+) -> Result<Listing<RulesShown, RuleShown>, ApiError> {
+    let row = named(&call, &at)?;
+    let sought = Sought::new(search.search.as_ref().map_or("", |search| &search.0));
+    let limit = page.limit().min(RULES_MAX);
+    let found = call.services().lists.search(&row.value, sought, page.offset(), limit).await;
+    let found = found.map_err(|error| match error {
+        SearchError::Busy(retry_after_s) => ApiError::too_many_requests(retry_after_s),
+        error => ApiError::unavailable("The copy of the list cannot be read", error),
+    })?;
+    let about = RulesShown { total: found.total, lines: found.lines, complete: found.complete };
+    let shown = found.rules.into_iter();
+    Ok(Listing::new(
+        about,
+        shown.map(|rule| RuleShown { object: "list_rule", line: rule.line, text: rule.text }).collect(),
+    ))
 }

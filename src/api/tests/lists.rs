@@ -60,6 +60,33 @@ async fn an_uploaded_list_decides_when_the_call_returns() {
 }
 
 #[tokio::test]
+async fn rules_are_shown_as_they_are_written_to_those_who_see_the_list() {
+    let house = house().await;
+    let made = house.post(As::One, "/lists", json!({ "name": "ads" })).await.ok();
+    let path = format!("/lists/{}", id(&made));
+    let rules = format!("{path}/rules");
+    let empty = house.get(As::One, &rules).await.ok();
+    assert_eq!((&empty["total"], &empty["complete"]), (&json!(0), &json!(true)), "{empty}");
+    let text = b"! Title: Ads\n||ads.test^\n@@||good.ads.test^$important\n||ads.*^$dnstype=A # some\n||other.test^\n";
+    upload(&house, As::One, &path, "text/plain", text).await.ok();
+    let found = house.get(As::One, &format!("{rules}?search=x.good.ads.test")).await.ok();
+    assert_eq!((&found["object"], &found["count"], &found["total"]), (&json!("list"), &json!(3), &json!(3)));
+    assert_eq!((&found["complete"], &found["lines"]), (&json!(true), &json!(4)));
+    let expected = json!([
+        { "object": "list_rule", "line": 2, "text": "||ads.test^" },
+        { "object": "list_rule", "line": 3, "text": "@@||good.ads.test^$important" },
+        { "object": "list_rule", "line": 4, "text": "||ads.*^$dnstype=A # some" },
+    ]);
+    assert_eq!(found["data"], expected);
+    let page = house.get(As::One, &format!("{rules}?search=TEST&offset=1&limit=1")).await.ok();
+    assert_eq!((&page["data"], &page["complete"]), (&json!([expected[1]]), &json!(false)));
+    house.get(As::Msp, &format!("/users/{}{rules}", house.one)).await.ok();
+    house.get(As::Other, &rules).await.refused(404);
+    house.get(As::OtherMsp, &format!("/users/{}{rules}", house.one)).await.refused(404);
+    house.get(As::One, &format!("{rules}?search={}", "x".repeat(254))).await.refused(400);
+}
+
+#[tokio::test]
 async fn a_list_that_loses_most_of_its_rules_waits_to_be_confirmed() {
     let house = house().await;
     let made = house.post(As::One, "/lists", json!({ "name": "ads" })).await.ok();
@@ -101,6 +128,7 @@ async fn lists_are_seen_by_their_own_account_and_offered_to_those_below() {
         for path in [
             format!("/lists/{hidden}"),
             format!("/lists/{hidden}/status"),
+            format!("/lists/{hidden}/rules?search=a.test"),
             format!("/users/{}/lists/{hidden}", house.one),
         ] {
             house.get(As::One, &path).await.refused(404);

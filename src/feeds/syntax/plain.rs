@@ -34,7 +34,10 @@ pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
     if adblock::is_rule(intake.syntax, text) {
         return adblock::line(intake, number, text);
     }
-    let text = without_comment(text);
+    let text = match intake.syntax {
+        ListSyntax::Adblock => adblock::without_comment(text),
+        _ => without_comment(text),
+    };
     let mut words = text.split_ascii_whitespace();
     let Some(first) = words.next() else { return };
     if let Some(ip) = names::ip(first)

@@ -65,6 +65,10 @@ pub(super) fn read(octets: Octets<'_>, intake: &mut Intake<'_>) -> Result<(), Pa
                 None => return intake.report.invalid(number, line, "this is no data of the record's type"),
             };
             zone.record(intake, place, &owner, data);
+            if intake.is_watched() {
+                // Who watches wants to see the rule at its line; what the owner has besides is no concern.
+                zone.end(intake);
+            }
         }
     })?;
     zone.end(intake);

@@ -3,14 +3,16 @@
 //! [`Lists`] is the handle: the API asks it how a list stands, asks for a refresh and hands it uploads. Its loop
 //! ([`keep`](Lists::keep)) follows the rows of lists and starts what is due, two at a time (`refresh`). Whenever a list changed, a table
 //! of all of them is built beside the one that serves and handed to the publisher (`table`), one at a time: what changes
-//! meanwhile goes into the next.
+//! meanwhile goes into the next. `search` looks for rules in what is kept of a list.
 
 mod refresh;
+mod search;
 mod shelf;
 mod table;
 mod transfer;
 
 pub use refresh::RefreshError;
+pub use search::SearchError;
 pub use shelf::{ListStatus, Shelf};
 pub use transfer::{list_secret_context, transfer_key};
 
@@ -115,6 +117,7 @@ struct Inner {
     /// What is to be done with lists as soon as there is room.
     asked: Mutex<HashMap<ListSourceId, Ask>>,
     turns: Semaphore,
+    searches: Arc<Semaphore>,
     /// Something may be due.
     due: Notify,
     /// The number of the last change that a table must have.
@@ -141,6 +144,7 @@ impl Lists {
             shelf: Mutex::new(lists),
             asked: Mutex::default(),
             turns: Semaphore::new(AT_ONCE_MAX),
+            searches: Arc::new(Semaphore::new(search::AT_ONCE_MAX)),
             due: Notify::new(),
             changes: AtomicU64::new(0),
             changed: Notify::new(),

@@ -27,6 +27,7 @@ mod rules;
 mod runs;
 mod search;
 mod selection;
+mod single;
 mod table;
 mod union;
 mod wildcard;
@@ -39,6 +40,7 @@ pub use compiled::CompiledList;
 pub use conditions::Who;
 pub use file::ListFileError;
 pub use selection::ListSelection;
+pub use single::is_about;
 pub use table::{LISTS_MAX, ListEffect, ListHit, ListProfile, ListTable};
 
 pub(super) use matcher::compile_regex;

@@ -218,3 +218,80 @@ fn what_an_answer_leads_to_is_judged_by_lists_too() {
     assert_eq!(asked("a.ns.evil.test", &server), Some((Verdict::Block, by(3, false), 9)));
     assert_eq!(asked("on1.test", &server), None, "a rule about names is none about servers");
 }
+
+#[test]
+fn rules_about_clients_know_devices_people_groups_and_places_by_name() {
+    let mut scene = Scene::with_lists();
+    scene.one_subscribes(&[1]);
+    let group = |name: &str, disabled: bool| Group {
+        id: GroupId(if disabled { 52 } else { 51 }),
+        customer: CustomerId(1),
+        name: name.to_owned(),
+        description: String::new(),
+        policy: None,
+        disabled,
+        weight: 1,
+        updated: Timestamp(0),
+    };
+    scene.put(Row::Group(group("User_Child", false)));
+    scene.put(Row::Group(group("Off", true)));
+    scene.put(Row::User(InternalUser {
+        id: InternalUserId(61),
+        customer: CustomerId(1),
+        name: "Mia Ölm".to_owned(),
+        email: String::new(),
+        description: String::new(),
+        policy: None,
+        groups: vec![GroupId(52), GroupId(51)],
+        deletable: true,
+        created: Timestamp(0),
+    }));
+    scene.device(71, None, None, Some(61));
+    let person = |clients: &[&str]| Conditions {
+        clients: clients.iter().map(|name| ClientTerm::Name((*name).into())).collect(),
+        ..Conditions::default()
+    };
+    let tag = |tag: &str| Conditions { tags: vec![tag.into()], ..Conditions::default() };
+    let child = Conditions { tags_except: vec!["user_child".into()], ..Conditions::default() };
+    let mut builder = ListBuilder::new(KEY);
+    for (name, conditions) in [
+        ("mia.test", person(&["mia ölm"])),
+        ("office.test", person(&["location 1", "nobody"])),
+        ("group.test", person(&["user_child"])),
+        ("child.test", tag("user_child")),
+        ("off.test", tag("off")),
+        ("grown.test", child),
+    ] {
+        let rule = NameRule::plain(Pattern::Suffix(text(name)), Effect::Block);
+        builder.push(Rule::Name(NameRule { conditions: Some(Box::new(conditions)), ..rule }));
+    }
+    let profile = ListProfile { kind: ListKind::Block, zone: false, zone_override: None };
+    let list = (ListSourceId(1), profile, Arc::new(builder.finish().0));
+    scene.world.set_lists(Arc::new(ListTable::build([list])));
+    let of = |scene: &mut Scene, supposed: Option<Supposed>| {
+        let snapshot = scene.world.snapshot(1);
+        let address = ONE.parse().expect("an address");
+        let client = match (supposed, snapshot.identify(address)) {
+            (Some(supposed), _) => snapshot.suppose(address, supposed).expect("it is there"),
+            (None, Identified::Known(client)) => client,
+            _ => panic!("nobody's"),
+        };
+        let policy = choose(&snapshot, &client).expect("a policy").policy.clone();
+        let names = ["mia.test", "office.test", "group.test", "child.test", "off.test", "grown.test"];
+        let blocked = names.into_iter().filter(|name| {
+            let name = text(name);
+            let suffixes = Suffixes::new(name.as_name(), KEY);
+            let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50) };
+            let decision = evaluate(&snapshot, &policy, &question, &scene.categories, &mut NoTrace);
+            decision.verdict == Verdict::Block
+        });
+        blocked.collect::<Vec<_>>().join(" ")
+    };
+    let mia = "mia.test office.test group.test child.test";
+    assert_eq!(of(&mut scene, None), "office.test grown.test");
+    assert_eq!(of(&mut scene, Some(Supposed::User(InternalUserId(61)))), mia);
+    assert_eq!(of(&mut scene, Some(Supposed::Device(DeviceId(71)))), mia);
+    // A group that is renamed is known by its new name at once.
+    scene.put(Row::Group(group("adults", false)));
+    assert_eq!(of(&mut scene, Some(Supposed::Device(DeviceId(71)))), "mia.test office.test grown.test");
+}

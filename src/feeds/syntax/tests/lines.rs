@@ -115,6 +115,11 @@ fn adblock_patterns_become_the_smallest_rule_that_says_the_same() {
             ("//ads.example^", &["block exact ads.example"]),
             ("://*.ads.example", &["block wildcard .ads.example"]),
             ("||a.example^ # why", &["block suffix a.example"]),
+            ("||a.example^\t! it's why", &["block suffix a.example"]),
+            ("a.example ! why", &["block exact a.example"]),
+            ("@@/^good\\./ # not http://bad/", &["allow regex ^good\\."]),
+            ("/^ads[ #]?x/$important # \"why\"", &["block regex ^ads[ #]?x important"]),
+            ("/^a[/$]b/$important", &["block regex ^a[/$]b important"]),
             ("||a.[0-9].example^", &["invalid: the name contains '['"]),
             ("://ads.", &["block wildcard |ads."]),
             ("|https://ads.example^", &["block exact ads.example"]),
@@ -171,6 +176,11 @@ fn every_modifier_is_taken_or_its_rule_is_left_out() {
                 &["block suffix a.example clients=frank's laptop not-clients=mary, kids"],
             ),
             ("||a.example^$client=~'a|b'", &["block suffix a.example not-clients=a|b"]),
+            ("||a.example^$client='a # b' # it's why", &["block suffix a.example clients=a # b"]),
+            ("||a.example^$client=Frank\\'s ! why", &["block suffix a.example clients=frank's"]),
+            ("||a.example^$client=ΟΔΟΣ", &["block suffix a.example clients=οδοσ"]),
+            ("||a.example^$dnsrewrite=NOERROR;TXT;one # two", &["answer 16:\\tone # two suffix a.example"]),
+            ("||a.example^$dnsrewrite=192.0.2.1 # why", &["answer 192.0.2.1 suffix a.example"]),
             ("||a.example^$client='open", &["invalid: a quotation mark is not closed"]),
             ("||a.example^$ctag=device_pc|~user_child", &["block suffix a.example tags=device_pc not-tags=user_child"]),
             ("||a.example^$dnsrewrite=192.0.2.1", &["answer 192.0.2.1 suffix a.example"]),
@@ -205,6 +215,7 @@ fn badfilter_cancels_the_rule_with_the_same_text_before_and_after_it() {
             ("||a.example^$important,dnstype=A\n||a.example^$dnstype=A,badfilter,important", &["1 cancelled"]),
             ("@@||a.example^\n||a.example^$badfilter", &["allow suffix a.example"]),
             ("||a.example^\n||a.example^$badfilter  # why", &["1 cancelled"]),
+            ("||a.example^ # why\n||a.example^$badfilter ! it's \"wrong\"", &["1 cancelled"]),
             ("/^ads/\n/^ads/$badfilter", &["1 cancelled"]),
             ("0.0.0.0 a.example\n||a.example^$badfilter", &["block exact a.example"]),
         ],
@@ -218,17 +229,33 @@ fn an_exception_from_rewrites_takes_the_answer_and_leaves_the_block() {
         &[
             (
                 "||a.example^$dnsrewrite=192.0.2.1\n||a.example^\n@@||a.example^$dnsrewrite",
-                &["block suffix a.example", "1 cancelled"],
+                &["answer 192.0.2.1 suffix a.example", "block suffix a.example", "no answer suffix a.example"],
             ),
+            ("@@|a.example^$dnsrewrite,important,dnstype=A", &["no answer exact a.example important types=1"]),
             (
                 "||a.example^$dnsrewrite=192.0.2.1\n||a.example^$dnsrewrite=192.0.2.2\n@@||a.example^$dnsrewrite=192.0.2.1",
                 &["answer 192.0.2.2 suffix a.example", "1 cancelled"],
             ),
             (
-                "||a.example^$dnsrewrite=192.0.2.1\n@@||b.a.example^$dnsrewrite",
+                "||a.example^$dnsrewrite=192.0.2.1\n@@||b.a.example^$dnsrewrite=192.0.2.1",
                 &["answer 192.0.2.1 suffix a.example not-names=b.a.example"],
             ),
-            ("||a.example^$dnsrewrite=192.0.2.1\n@@||b.example^$dnsrewrite", &["answer 192.0.2.1 suffix a.example"]),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1\n@@||b.example^$dnsrewrite=192.0.2.1",
+                &["answer 192.0.2.1 suffix a.example"],
+            ),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1,important\n@@||a.example^$dnsrewrite=192.0.2.1",
+                &["answer 192.0.2.1 suffix a.example important"],
+            ),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1,important\n@@||a.example^$dnsrewrite=192.0.2.1,important",
+                &["1 cancelled"],
+            ),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1\n@@|a.example^$dnsrewrite=192.0.2.1",
+                &["answer 192.0.2.1 suffix a.example", "1 unsupported: dnsrewrite exception for a pattern"],
+            ),
         ],
     );
 }
