@@ -31,6 +31,7 @@ impl std::fmt::Display for OwnName {
             OwnName::Canary => "a canary, it does not exist where ways around the filter are closed",
             OwnName::Loopback => "this machine",
             OwnName::NeverExists => "it never exists",
+            OwnName::SelfTest => "the self-test, it tells who asks and by which policy",
         })
     }
 }

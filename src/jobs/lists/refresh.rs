@@ -309,8 +309,8 @@ impl Lists {
         // A zone may be empty; a list without rules is something else that the server sent.
         let zone = draft.version.report.syntax == Some(ListSyntax::Rpz);
         // Comments alone are a list that has nothing to say any more; lines that nobody understands are no list.
-        let says_nothing = draft.version.report.invalid == 0;
-        if draft.is_empty() && !zone && !confirm && !(state.serves() && says_nothing) {
+        let may_be_empty = zone || confirm || state.serves() && draft.version.report.invalid == 0;
+        if draft.is_empty() && !may_be_empty {
             return Err(LibraryError::Empty.into());
         }
         self.check_budget(source, rules)?;
