@@ -145,7 +145,7 @@ fn decide(c: &mut Criterion) {
             let Identified::Known(client) = snapshot.identify(clients[at]) else { panic!("known") };
             let policy = choose(&snapshot, &client).expect("served").policy;
             let suffixes = Suffixes::new(names[at].as_name(), KEY);
-            let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+            let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
             black_box(evaluate(&snapshot, policy, &question, &index, &mut NoTrace))
         });
     });

@@ -2,6 +2,7 @@
 //! nanoseconds a name.
 //!
 //!     cargo bench --bench detect -- FOLDER            the figures
+//!     cargo bench --bench detect -- FOLDER look-alikes  those of that detector alone
 //!     cargo bench --bench detect -- FOLDER train OUT  the letter statistics, as a file
 //!
 //! FOLDER has `top-domains.txt.zst` (a popular domain a line: the negatives) and `queries-dev.txt.zst` (a name and a type
@@ -66,6 +67,10 @@ fn main() {
         && word == "train"
     {
         std::fs::write(out, train(&domains)).expect("writes the statistics");
+        return;
+    }
+    if arguments.get(1).is_some_and(|word| word == "look-alikes") {
+        look_alike(&domains);
         return;
     }
     let queries = lines(&folder.join("queries-dev.txt.zst"));
@@ -220,6 +225,24 @@ fn look_alike(domains: &[String]) {
         names.len(),
         100.0 * share(all, names.len())
     );
+    for count in [1, 50, 200] {
+        let own: Vec<DomainName> = names
+            .iter()
+            .filter(|name| label(name).is_some_and(|label| label.len() >= 6))
+            .take(count)
+            .cloned()
+            .collect();
+        let protected = Protected::new(&own);
+        let comparisons = |name: &DomainName| Some(protected.comparisons(name.as_name(), registrable(name.as_name())?));
+        let counts: Vec<usize> = names.iter().filter_map(comparisons).collect();
+        let (all, none) = (counts.iter().sum::<usize>(), counts.iter().filter(|count| **count == 0).count());
+        println!(
+            "  {count} protected names: {:.4} of them compared for a popular domain, {} at most, none for {:.2} %",
+            all as f64 / counts.len().max(1) as f64,
+            counts.iter().max().copied().unwrap_or_default(),
+            100.0 * share(none, counts.len())
+        );
+    }
     let mut random = Random(2);
     let mutations: [(&str, Mutation); 7] = [
         ("a letter left out", |random, label, suffix| {

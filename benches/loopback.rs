@@ -123,7 +123,9 @@ fn plane(upstream: &str) -> Plane {
         sightings: weir::sightings::Sightings::empty(1),
         unknown_clients: UnknownClients::Refuse,
         block_page: BlockPage::default(),
+        node: "".into(),
         udp_octets_max: 1232,
+        notices: None,
     })
 }
 

@@ -9,10 +9,10 @@ use super::{
 use crate::{
     identify::{Client, Identified, Origin, Transport},
     model::Timestamp,
-    policy::{CompiledPolicy, NoTrace, Question, Snapshot, Suffixes, Verdict, choose, evaluate},
+    policy::{CompiledPolicy, NoTrace, OwnName, Question, Snapshot, Suffixes, Verdict, choose, evaluate},
     rewrite::own_shape,
     telemetry::QueryVerdict,
-    wire::{self, Extras, Fault, Head, Query, ReplyWriter, class, ede, rcode, rtype},
+    wire::{self, Extras, Fault, Head, Query, ReplyWriter, class, ede, opcode, rcode, rtype},
 };
 use std::{
     sync::Arc,
@@ -55,7 +55,10 @@ impl Answerer for Plane {
     fn begin(&self, origin: &Origin, packet: &[u8], buffer: &mut [u8], now: Instant) -> Outcome<Pending> {
         let query = match wire::parse(packet) {
             Ok(query) => query,
-            Err(fault) => return self.fault(origin, &fault, buffer),
+            Err(fault) => {
+                let confirmed = self.notice(origin, &fault, packet, buffer);
+                return confirmed.unwrap_or_else(|| self.fault(origin, &fault, buffer));
+            }
         };
         let limit = self.limit(origin.transport, &query.head(), buffer.len());
         if let Some((rcode, error)) = unserved(&query) {
@@ -81,7 +84,8 @@ impl Answerer for Plane {
         let suffixes = Suffixes::new(query.name.name(), snapshot.key);
         let categories = self.0.categories.load();
         let at = moment(&snapshot, policy);
-        let question = Question { suffixes: &suffixes, qtype: query.qtype, client: &client, at };
+        let question =
+            Question { suffixes: &suffixes, qtype: query.qtype, client: &client, at, stream: origin.is_stream() };
         let mut decision = evaluate(&snapshot, policy, &question, &**categories, &mut NoTrace);
         self.observe(&snapshot, policy, &question, origin.client, true, &mut decision, &mut NoTrace);
         let asked = reply::Asked { origin, client: &client, policy, query: &query, decision, started: now };
@@ -89,14 +93,14 @@ impl Answerer for Plane {
         let made = (decision.verdict == Verdict::Allow).then(|| made_here(policy, &query)).flatten();
         let fixed = match (&made, decision.verdict) {
             (Some(answer), _) => Some(told_as(answer)),
-            (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite),
+            (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite, false),
             (None, _) => None,
         };
         if let Some(fixed) = fixed {
             if query.qtype == rtype::ANY && fixed.has_records() {
                 return Outcome::Reply(self.write_any(&asked, buffer, limit));
             }
-            match self.write_fixed(&scene, &asked, &fixed, None, buffer, limit) {
+            match self.write_fixed(&scene, &asked, &fixed, &[], buffer, limit) {
                 Written::Reply(octets) => return Outcome::Reply(octets),
                 Written::Drop => return Outcome::Drop,
                 Written::Wait(_) => {
@@ -107,6 +111,7 @@ impl Answerer for Plane {
         }
         match decision.verdict {
             Verdict::Block => Outcome::Reply(self.write_block(&asked, buffer, limit)),
+            Verdict::Own(OwnName::SelfTest) => Outcome::Reply(self.write_self_test(&snapshot, &asked, buffer, limit)),
             Verdict::Own(own) => {
                 let shape = own_shape(own, query.qtype);
                 Outcome::Reply(self.write_shape(&asked, shape, &Extras::default(), QueryVerdict::Local, buffer, limit))
@@ -124,7 +129,8 @@ impl Answerer for Plane {
                 let cached = |qtype, dnssec_ok| {
                     self.0.resolver.cached_by(way, query.name.name(), qtype, dnssec_ok, checking_disabled, now)
                 };
-                match cached(query.qtype, dnssec_ok) {
+                let pending = || Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now));
+                let written = match cached(query.qtype, dnssec_ok) {
                     Some(answer)
                         if let Some(prefix) = prefix_for(policy, &query)
                             && lacks_addresses(&answer) =>
@@ -132,21 +138,25 @@ impl Answerer for Plane {
                         match cached(rtype::A, false) {
                             Some(a) => {
                                 let answers = (&*answer, &*a);
-                                Outcome::Reply(self.write_synthesised(&scene, &asked, prefix, answers, buffer, limit))
+                                self.write_synthesised(&scene, &asked, prefix, answers, &[], buffer, limit)
                             }
-                            None if query.flags.recursion_desired() => {
-                                Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now))
-                            }
-                            None => Outcome::Reply(self.write_answer(&scene, &asked, &answer, buffer, limit)),
+                            None if query.flags.recursion_desired() => return pending(),
+                            None => self.write_answer(&scene, &asked, &answer, &[], buffer, limit),
                         }
                     }
-                    Some(answer) => Outcome::Reply(self.write_answer(&scene, &asked, &answer, buffer, limit)),
+                    Some(answer) => self.write_answer(&scene, &asked, &answer, &[], buffer, limit),
                     None if !query.flags.recursion_desired() => {
                         self.record(&asked, QueryVerdict::Refused, rcode::REFUSED);
                         let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::REFUSED);
-                        Outcome::Reply(writer.finish(&reply::ede(ede::NOT_AUTHORITATIVE, "recursion was not desired")))
+                        let extras = reply::ede(ede::NOT_AUTHORITATIVE, "recursion was not desired");
+                        Written::Reply(writer.finish(&extras))
                     }
-                    None => Outcome::Resolve(Pending::new(packet, origin, client, decision, false, now)),
+                    None => return pending(),
+                };
+                match written {
+                    Written::Reply(octets) => Outcome::Reply(octets),
+                    Written::Drop => Outcome::Drop,
+                    Written::Wait(_) | Written::Pass => pending(),
                 }
             }
         }
@@ -158,6 +168,24 @@ impl Answerer for Plane {
 }
 
 impl Plane {
+    /// Confirms a notice of a change that somebody here follows (RFC 1996): header and question come back, as a reply.
+    #[cold]
+    fn notice(&self, origin: &Origin, fault: &Fault<'_>, packet: &[u8], buffer: &mut [u8]) -> Option<Outcome<Pending>> {
+        let Fault::NotImp(head) = fault else { return None };
+        let plain = matches!(origin.transport, Transport::Udp | Transport::Tcp);
+        if head.flags.opcode() != opcode::NOTIFY || !plain {
+            return None;
+        }
+        let octets = self.0.notices.as_ref()?(origin.client, packet)?;
+        let reply = buffer.get_mut(..octets)?;
+        reply.copy_from_slice(packet.get(..octets)?);
+        let head = reply.first_chunk_mut::<12>()?;
+        // QR and AA set; no records but the question.
+        (head[2], head[3]) = ((head[2] & 0x78) | 0x84, 0);
+        head[6..].fill(0);
+        Some(Outcome::Reply(octets))
+    }
+
     fn fault(&self, origin: &Origin, fault: &Fault<'_>, buffer: &mut [u8]) -> Outcome<Pending> {
         let (head, rcode) = match fault {
             Fault::Drop => {

@@ -15,7 +15,7 @@ use crate::{
     identify::{Client, Evidence, Identified, Origin, Supposed, Transport},
     model::{Account, CategorySet, CustomerId, DomainName},
     policy::{
-        Decision, Detector, Inspected, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict,
+        Decision, Detector, Inspected, OwnName, PolicySource, Question, Snapshot, Step, Suffixes, TraceSteps, Verdict,
         categorise, choose, evaluate,
     },
     resolve::Key,
@@ -162,7 +162,7 @@ impl Plane {
         let at = moment(&snapshot, chosen.policy);
         let mut trace = TraceSteps::default();
         let decision = {
-            let question = Question { suffixes: &suffixes, qtype, client: &client, at };
+            let question = Question { suffixes: &suffixes, qtype, client: &client, at, stream: false };
             let mut decision = evaluate(&snapshot, chosen.policy, &question, &*categories, &mut trace);
             self.observe(&snapshot, chosen.policy, &question, origin.client, false, &mut decision, &mut trace);
             decision
@@ -182,7 +182,7 @@ impl Plane {
             let scene = Scene { snapshot: &snapshot, categories: &categories, now: started };
             let found = match self.inspect(&scene, &asked, &resolved, &mut trace) {
                 Inspected::Untouched(noted) => noted.filter(|_| !decision.spared),
-                Inspected::Blocked(found) => Some(found),
+                Inspected::Blocked(found) | Inspected::Prescribed(found) => Some(found),
                 Inspected::Changed { decision, records, strip_ech } => {
                     let removal = Removal { decision, records: &records, strip_ech };
                     removal.from(&asked, &resolved).map(|remainder| removal.decided(&asked, &remainder))
@@ -214,14 +214,13 @@ impl Plane {
                 let way = self.way(chosen.policy, origin.client, None);
                 let key = Key { way, ..Key::plain(name.clone(), crate::wire::rtype::A) };
                 let a = self.0.resolver.resolve(key).await;
-                let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
-                let silent = Asked { decision: Decision { log: false, ..decision }, ..asked };
-                let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
-                let limit = buffer.len();
-                let octets = self.write_synthesised(&scene, &silent, prefix, (aaaa, &a), &mut buffer, limit);
-                Message::from_vec(&buffer[..octets]).ok().map(|message| Answered::read(&message))
+                self.answer_of(&asked, aaaa, Some(&(prefix, a))).await
             }
-            _ => self.reply_of(&asked, &snapshot, answer.as_deref()),
+            Verdict::Allow => match &answer {
+                Some(answer) => self.answer_of(&asked, answer, None).await,
+                None => None,
+            },
+            _ => self.reply_of(&asked, &snapshot),
         };
         explanation
     }
@@ -229,40 +228,35 @@ impl Plane {
     /// The reply that is prescribed, its alias resolved.
     async fn fixed_of(&self, asked: &Asked<'_>) -> Option<Answered> {
         let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
-        let waiting = Waiting {
-            origin: asked.origin,
-            client: asked.client,
-            query: asked.query,
-            decision: Decision { log: false, ..asked.decision },
-            started: asked.started,
-        };
-        match self.write_fixed_waiting(&waiting, &mut buffer).await? {
+        match self.write_fixed_waiting(&asked.silent(), &mut buffer).await? {
             Written::Reply(octets) => Some(Answered::read(&Message::from_vec(&buffer[..octets]).ok()?)),
             _ => None,
         }
     }
 
-    fn reply_of(
+    /// The reply that is made of an upstream's answer.
+    async fn answer_of(
         &self,
         asked: &Asked<'_>,
-        snapshot: &Snapshot,
-        answer: Option<&crate::resolve::Answer>,
+        answer: &crate::resolve::Answer,
+        synthesis: Option<&(ipnet::Ipv6Net, std::sync::Arc<crate::resolve::Answer>)>,
     ) -> Option<Answered> {
+        let octets = self.write_answer_waiting(&asked.silent(), true, answer, synthesis).await;
+        Some(Answered::read(&Message::from_vec(&octets).ok()?))
+    }
+
+    fn reply_of(&self, asked: &Asked<'_>, snapshot: &Snapshot) -> Option<Answered> {
         let mut buffer = vec![0; MESSAGE_OCTETS_MAX];
         let limit = buffer.len();
         let silent = Asked { decision: Decision { log: false, ..asked.decision }, ..*asked };
         let octets = match asked.decision.verdict {
             Verdict::Block => self.write_block(&silent, &mut buffer, limit),
+            Verdict::Own(OwnName::SelfTest) => self.write_self_test(snapshot, &silent, &mut buffer, limit),
             Verdict::Own(own) => {
                 let shape = own_shape(own, asked.query.qtype);
                 self.write_shape(&silent, shape, &Extras::default(), QueryVerdict::Local, &mut buffer, limit)
             }
-            Verdict::Rewrite(_) => return None,
-            Verdict::Allow => {
-                let categories = self.categories();
-                let scene = Scene { snapshot, categories: &categories, now: Instant::now() };
-                self.write_answer(&scene, &silent, answer?, &mut buffer, limit)
-            }
+            Verdict::Rewrite(_) | Verdict::Allow => return None,
         };
         let message = Message::from_vec(&buffer[..octets]).ok()?;
         Some(Answered::read(&message))
@@ -283,6 +277,19 @@ impl Plane {
         match Message::from_vec(&buffer[..octets]) {
             Ok(message) => dig_text(name, qtype, &message, octets, started),
             Err(error) => format!(";; the answer could not be read: {error}"),
+        }
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// The same for nobody's log.
+    fn silent(&self) -> Waiting<'a> {
+        Waiting {
+            origin: self.origin,
+            client: self.client,
+            query: self.query,
+            decision: Decision { log: false, ..self.decision },
+            started: self.started,
         }
     }
 }

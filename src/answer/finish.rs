@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     identify::{Client, Origin, Transport},
+    model::DomainName,
     policy::{Decision, Question, Suffixes, Verdict},
     resolve::{Answer, Key, Way},
     telemetry::QueryVerdict,
@@ -17,8 +18,8 @@ use crate::{
 use ipnet::Ipv6Net;
 use std::{sync::Arc, time::Instant};
 
-/// Times a prescribed answer is made anew because it changed while its target was resolved.
-const ROUNDS_MAX: usize = 4;
+/// Times a prescribed answer is made anew, because it leads on or changed while its target was resolved.
+const ROUNDS_MAX: usize = 8;
 
 /// A query that waits for its answer.
 #[derive(Debug)]
@@ -57,8 +58,8 @@ impl Plane {
     pub(super) async fn resolve(&self, pending: Pending) -> Vec<u8> {
         let Pending { packet, origin, client, decision, local_zone, started } = pending;
         let Ok(query) = wire::parse(&packet) else { return Vec::new() };
+        let waiting = Waiting { origin: &origin, client: &client, query: &query, decision, started };
         if matches!(decision.verdict, Verdict::Rewrite(_)) || query.qtype == rtype::PTR && !local_zone {
-            let waiting = Waiting { origin: &origin, client: &client, query: &query, decision, started };
             let mut buffer = vec![0; room(origin.transport)];
             match self.write_fixed_waiting(&waiting, &mut buffer).await {
                 Some(Written::Reply(octets)) => {
@@ -94,40 +95,104 @@ impl Plane {
             Found::Upstream(answer, synthesis)
         };
 
-        // The answer is looked at with the policy of now: an edit made meanwhile already counts.
-        let snapshot = self.0.snapshot.load();
-        let Asker::Known(_, policy) = self.ask(&snapshot, &origin) else {
-            return self.refuse(&origin, &query);
-        };
-        let asked = Asked { origin: &origin, client: &client, policy, query: &query, decision, started };
         let (answer, synthesis) = match found {
-            Found::Here(reply) => {
-                let rcode = reply.get(3).map_or(rcode::SERVFAIL, |flags| u16::from(flags & 0x0f));
-                self.record(&asked, QueryVerdict::Local, rcode);
-                return reply;
-            }
+            Found::Here(reply) => return self.told_here(&waiting, reply),
             Found::Upstream(answer, synthesis) => (answer, synthesis),
         };
-        // Made AAAA records are larger than the A records they are made of.
-        let made = synthesis.as_ref().map_or(0, |(_, a)| a.body.len() * 2);
-        let room = room(origin.transport).min(answer.body.len() + made + packet.len() + 512);
-        let mut buffer = vec![0; room.max(wire::UDP_OCTETS_PLAIN)];
-        let limit = self.limit(origin.transport, &query.head(), buffer.len());
-        let categories = self.0.categories.load();
-        let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
-        let octets = match &synthesis {
-            Some((prefix, a)) => self.write_synthesised(&scene, &asked, *prefix, (&answer, a), &mut buffer, limit),
-            None => self.write_answer(&scene, &asked, &answer, &mut buffer, limit),
+        self.write_answer_waiting(&waiting, false, &answer, synthesis.as_ref()).await
+    }
+
+    /// The reply that a zone of ours gave, once it is counted.
+    fn told_here(&self, waiting: &Waiting<'_>, reply: Vec<u8>) -> Vec<u8> {
+        let Waiting { origin, client, query, decision, started } = *waiting;
+        let snapshot = self.0.snapshot.load();
+        let Asker::Known(_, policy) = self.ask(&snapshot, origin) else {
+            return self.refuse(origin, query);
         };
+        let rcode = reply.get(3).map_or(rcode::SERVFAIL, |flags| u16::from(flags & 0x0f));
+        self.record(&Asked { origin, client, policy, query, decision, started }, QueryVerdict::Local, rcode);
+        reply
+    }
+
+    /// The reply made of an upstream's answer, with AAAA records made of A records where `synthesis` tells; empty for
+    /// silence. Names that a rule leads it on to are resolved. It is looked at with the policy of now, an edit made
+    /// meanwhile already counts: with the one that serves the client, or, for a client that is `supposed`, the one that
+    /// decided.
+    pub(super) async fn write_answer_waiting(
+        &self,
+        waiting: &Waiting<'_>,
+        supposed: bool,
+        answer: &Answer,
+        synthesis: Option<&(Ipv6Net, Arc<Answer>)>,
+    ) -> Vec<u8> {
+        let Waiting { origin, client, query, decision, started } = *waiting;
+        // Made AAAA records are larger than the A records they are made of.
+        let made = synthesis.map_or(0, |(_, a)| a.body.len() * 2);
+        let packet = query.name.as_wire().len();
+        let mut buffer = vec![0; room(origin.transport).min(answer.body.len() + made + packet + 1024)];
+        let mut waited: Vec<(DomainName, Arc<Answer>)> = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            let (target, way) = {
+                let snapshot = self.0.snapshot.load();
+                let policy = match self.ask(&snapshot, origin) {
+                    _ if supposed => snapshot.policies.get(decision.policy.0),
+                    Asker::Known(_, policy) => Some(policy),
+                    Asker::Refused | Asker::Dropped => None,
+                };
+                let Some(policy) = policy else { return self.refuse(origin, query) };
+                let asked = Asked { origin, client, policy, query, decision, started };
+                let limit = self.limit(origin.transport, &query.head(), buffer.len());
+                let categories = self.0.categories.load();
+                let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
+                let written = match synthesis {
+                    Some((prefix, a)) => {
+                        self.write_synthesised(&scene, &asked, *prefix, (answer, a), &waited, &mut buffer, limit)
+                    }
+                    None => self.write_answer(&scene, &asked, answer, &waited, &mut buffer, limit),
+                };
+                match written {
+                    Written::Reply(octets) => {
+                        buffer.truncate(octets);
+                        return buffer;
+                    }
+                    Written::Drop => return Vec::new(),
+                    Written::Pass => break,
+                    Written::Wait(target) => {
+                        self.prepare(policy);
+                        (target, self.way(policy, origin.client, Some(query)))
+                    }
+                }
+            };
+            buffer.resize(room(origin.transport), 0);
+            let answer = self.resolve_target(&target, query, way).await;
+            waited.push((target, answer));
+        }
+        self.not_ready(origin, query, &mut buffer)
+    }
+
+    /// The answer for a name that a prescribed answer leads to.
+    async fn resolve_target(&self, target: &DomainName, query: &Query<'_>, way: Way) -> Arc<Answer> {
+        let checking_disabled = query.flags.checking_disabled();
+        let key = Key { name: target.clone(), qtype: query.qtype, dnssec_ok: false, checking_disabled, way };
+        self.0.resolver.resolve(key).await
+    }
+
+    /// What prescribed the answer went while it was made: the client asks again.
+    fn not_ready(&self, origin: &Origin, query: &Query<'_>, buffer: &mut Vec<u8>) -> Vec<u8> {
+        self.0.counters.count(QueryVerdict::Failed, origin.transport, rcode::SERVFAIL);
+        buffer.resize(wire::UDP_OCTETS_PLAIN.max(buffer.len()), 0);
+        let limit = self.limit(origin.transport, &query.head(), buffer.len());
+        let writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::SERVFAIL);
+        let octets = writer.finish(&reply::ede(ede::NOT_READY, ""));
         buffer.truncate(octets);
-        buffer
+        std::mem::take(buffer)
     }
 
     /// Writes a prescribed answer and resolves for it what must be resolved. `None`: the client is nobody's now.
     pub(super) async fn write_fixed_waiting(&self, waiting: &Waiting<'_>, buffer: &mut [u8]) -> Option<Written> {
         let Waiting { origin, client, query, decision, started } = *waiting;
         let limit = self.limit(origin.transport, &query.head(), buffer.len());
-        let mut resolved = None;
+        let mut resolved: Vec<(DomainName, Arc<Answer>)> = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let (target, way) = {
                 let snapshot = self.0.snapshot.load();
@@ -135,30 +200,25 @@ impl Plane {
                 let asked = Asked { origin, client, policy, query, decision, started };
                 let suffixes = Suffixes::new(query.name.name(), snapshot.key);
                 let at = moment(&snapshot, policy);
-                let question = Question { suffixes: &suffixes, qtype: query.qtype, client, at };
+                let question =
+                    Question { suffixes: &suffixes, qtype: query.qtype, client, at, stream: origin.is_stream() };
                 let made = (decision.verdict == Verdict::Allow).then(|| made_here(policy, query)).flatten();
                 let fixed = match (&made, decision.verdict) {
                     (Some(answer), _) => Some(told_as(answer)),
-                    (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite),
+                    (None, Verdict::Rewrite(rewrite)) => prescribed(&snapshot, policy, &question, rewrite, false),
                     (None, _) => return Some(Written::Pass),
                 };
                 let Some(fixed) = fixed else { break };
                 self.prepare(policy);
                 let categories = self.0.categories.load();
                 let scene = Scene { snapshot: &snapshot, categories: &categories, now: Instant::now() };
-                match self.write_fixed(&scene, &asked, &fixed, resolved.as_ref(), buffer, limit) {
+                match self.write_fixed(&scene, &asked, &fixed, &resolved, buffer, limit) {
                     Written::Wait(target) => (target, self.way(policy, origin.client, Some(query))),
                     written => return Some(written),
                 }
             };
-            let key = Key {
-                name: target.clone(),
-                qtype: query.qtype,
-                dnssec_ok: false,
-                checking_disabled: query.flags.checking_disabled(),
-                way,
-            };
-            resolved = Some((target, self.0.resolver.resolve(key).await));
+            let answer = self.resolve_target(&target, query, way).await;
+            resolved.push((target, answer));
         }
         // What prescribed the answer went while it was made: the client asks again.
         self.0.counters.count(QueryVerdict::Failed, origin.transport, rcode::SERVFAIL);

@@ -3,6 +3,9 @@
 //! An alias is led on through the policy's own records, then its end is resolved by our resolver: at once where the
 //! cache knows it, else the caller waits for [`Written::Wait`] and comes again. What the end leads to is inspected
 //! like any answer (decision order, section 3, step 9). Nothing here is signed or says AD, whatever DO asks for.
+//!
+//! Where an answer leads to a name for which a rule prescribes the answer, the chain up to that name stays and what is
+//! prescribed stands behind it, as resolvers do that know response policies: [`Plane::write_prescribed`].
 
 use super::{
     Plane,
@@ -10,8 +13,10 @@ use super::{
 };
 use crate::{
     identify::Transport,
-    model::{Account, DomainName, FixedAnswer, RecordData},
-    policy::{CompiledPolicy, Question, Rewrite, SearchEngines, Snapshot, Suffixes, rule_for},
+    model::{Account, DomainName, FixedAnswer, Name, RecordData},
+    policy::{
+        CompiledPolicy, Decision, NameKey, Question, Rewrite, SearchEngines, Snapshot, Suffixes, Verdict, rule_for,
+    },
     resolve::Answer,
     telemetry::QueryVerdict,
     wire::{At, Expanded, Extras, NameBuf, ReplyWriter, Sections, Ttl, ede, rcode, rtype},
@@ -23,8 +28,11 @@ use std::{
 
 /// TTL of the alias that holds a search engine to its filtered results, seconds.
 const SEARCH_TTL_S: u32 = 60;
-/// Aliases followed through records of ours.
-const ALIASES_MAX: usize = 8;
+/// Aliases that a prescribed answer is made of, those of an answer before them included.
+const ALIASES_MAX: usize = 16;
+
+/// Names that were waited for, with their answers.
+pub(super) type Waited = [(DomainName, Arc<Answer>)];
 
 /// An answer that is prescribed, and how it is told.
 #[derive(Clone, Copy)]
@@ -61,12 +69,14 @@ pub(super) enum Written {
     Wait(DomainName),
 }
 
-/// What a decision prescribes, as the snapshot has it now; `None` where it does so no longer.
+/// What a decision prescribes, as the snapshot has it now; `None` where it does so no longer. `target`: the question is
+/// about a name that an answer leads to.
 pub(super) fn prescribed<'s>(
     snapshot: &'s Snapshot,
     policy: &'s CompiledPolicy,
     question: &Question<'_>,
     rewrite: Rewrite,
+    target: bool,
 ) -> Option<Fixed<'s>> {
     match rewrite {
         Rewrite::Record(id) => {
@@ -80,7 +90,7 @@ pub(super) fn prescribed<'s>(
             })
         }
         Rewrite::Rule(list) => {
-            let hit = rule_for(snapshot, policy, question)?;
+            let hit = rule_for(snapshot, policy, question, target)?;
             if snapshot.lists.source(hit) != list {
                 return None;
             }
@@ -119,8 +129,11 @@ pub(super) fn prescribed<'s>(
 /// The names a prescribed answer leads through, and what stands at the last one.
 struct Path<'a> {
     aliases: [Option<(NameBuf, u32)>; ALIASES_MAX],
+    count: usize,
     end: End<'a>,
     ttl_s: u32,
+    /// The last name was decided about: its rule leads to itself, or asks for nothing.
+    judged: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -138,72 +151,102 @@ enum End<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Follows `fixed` from the name asked for through the records of the policy.
-    fn follow(asked: &Asked<'a>, fixed: &Fixed<'a>, key: crate::policy::NameKey) -> Self {
-        let mut path = Path { aliases: [const { None }; ALIASES_MAX], end: End::Broken, ttl_s: fixed.ttl_s };
+    /// The name asked for, and nothing else so far.
+    fn new() -> Self {
+        Path { aliases: [const { None }; ALIASES_MAX], count: 0, end: End::Broken, ttl_s: 0, judged: false }
+    }
+
+    /// Goes on to `target`; false where there is no room for it, or the path was there.
+    fn push(&mut self, asked: &Asked<'_>, target: NameBuf, ttl_s: u32) -> bool {
+        let is_target = |known: &(NameBuf, u32)| known.0.name() == target.name();
+        let seen = self.aliases[..self.count].iter().flatten().any(is_target);
+        if self.count == ALIASES_MAX || seen || target.name() == asked.query.name.name() {
+            return false;
+        }
+        self.aliases[self.count] = Some((target, ttl_s));
+        self.count += 1;
+        self.judged = false;
+        true
+    }
+
+    /// Goes on along the aliases of an answer for the last name, to `target`; false where they do not lead there.
+    fn go_along(&mut self, asked: &Asked<'_>, answer: &Answer, target: Name<'_>, ttl: Ttl) -> bool {
+        let start = self.last(asked);
+        let mut end = start.clone();
+        for record in Sections::new(start.name(), &answer.body, answer.counts[0]) {
+            if end.name() == target {
+                break;
+            }
+            if record.rtype != rtype::CNAME || record.owner.name() != end.name() {
+                continue;
+            }
+            match record.target() {
+                Some(next) if self.push(asked, next.clone(), aged(record.ttl, ttl)) => end = next,
+                _ => return false,
+            }
+        }
+        end.name() == target
+    }
+
+    /// Goes on from the last name by `fixed`, and through the records of the policy.
+    fn go_on(&mut self, asked: &Asked<'a>, fixed: &Fixed<'a>, key: NameKey) {
         let qtype = asked.query.qtype;
-        let (mut answer, mut count) = (fixed.answer, 0);
-        loop {
-            let name = path.last(asked);
+        let mut answer = fixed.answer;
+        self.ttl_s = fixed.ttl_s;
+        self.end = loop {
+            let name = self.last(asked);
             let target = match answer {
                 FixedAnswer::Alias(target) => Some(NameBuf::of(target.as_name())),
                 FixedAnswer::AliasBelow(apex) => NameBuf::below(name.name(), apex.as_name()),
                 FixedAnswer::Records(records) => match records.iter().find(|record| record.rtype == rtype::CNAME) {
                     Some(alias) => NameBuf::read(&alias.rdata),
-                    None => {
-                        path.end = End::Records(records);
-                        return path;
-                    }
+                    None => break End::Records(records),
                 },
                 denial => {
-                    path.end = End::Denial(denial);
-                    return path;
+                    self.judged = matches!(denial, FixedAnswer::Truncate);
+                    break End::Denial(denial);
                 }
             };
-            let Some(target) = target else { return path };
+            let Some(target) = target else { break End::Broken };
             if target.name() == name.name() {
-                path.end = End::Resolve;
-                return path;
-            }
-            let seen = |known: &Option<(NameBuf, u32)>| known.as_ref().is_some_and(|(n, _)| n.name() == target.name());
-            if count == ALIASES_MAX
-                || target.name() == asked.query.name.name()
-                || path.aliases[..count].iter().any(seen)
-            {
-                return path;
+                self.judged = true;
+                break End::Resolve;
             }
             let found = (!asked.policy.records.is_empty() && qtype != rtype::CNAME)
                 .then(|| asked.policy.records.find(&Suffixes::new(target.name(), key), qtype))
                 .flatten();
-            path.aliases[count] = Some((target, path.ttl_s));
-            count += 1;
+            if !self.push(asked, target, self.ttl_s) {
+                break End::Broken;
+            }
             match found {
-                _ if qtype == rtype::CNAME => {
-                    path.end = End::Chain;
-                    return path;
-                }
+                _ if qtype == rtype::CNAME => break End::Chain,
                 Some(record) => {
-                    path.ttl_s = record.ttl_s;
+                    self.ttl_s = record.ttl_s;
                     answer = &record.answer;
                 }
-                None => {
-                    path.end = End::Resolve;
-                    return path;
-                }
+                None => break End::Resolve,
             }
-        }
+        };
     }
 
     /// The name at the end.
     fn last(&self, asked: &Asked<'_>) -> NameBuf {
-        let last = self.aliases.iter().rev().flatten().next();
+        let last = self.aliases[..self.count].iter().rev().flatten().next();
         last.map_or_else(|| asked.query.name.clone(), |(name, _)| name.clone())
+    }
+}
+
+/// A TTL as it stands by now.
+fn aged(stored: u32, ttl: Ttl) -> u32 {
+    match ttl {
+        Ttl::Aged(age) => stored.saturating_sub(age).max(1),
+        Ttl::Fixed(seconds) => seconds,
     }
 }
 
 impl Plane {
     /// Writes a prescribed answer. [`Written::Wait`] asks the caller to resolve that name and to come again with it
-    /// and its answer as `resolved`; a cached one is found here. Questions for ANY, and what HTTPS and SVCB questions
+    /// and its answer among `resolved`; a cached one is found here. Questions for ANY, and what HTTPS and SVCB questions
     /// about a rewritten name get, are the caller's matter.
     ///
     /// Allocates nothing but for `Wait`.
@@ -212,28 +255,116 @@ impl Plane {
         scene: &Scene<'_>,
         asked: &Asked<'_>,
         fixed: &Fixed<'_>,
-        resolved: Option<&(DomainName, Arc<Answer>)>,
+        resolved: &Waited,
         buffer: &mut [u8],
         limit: usize,
     ) -> Written {
-        let over_udp = asked.origin.transport == Transport::Udp;
-        match fixed.answer {
-            FixedAnswer::Truncate if over_udp => {
-                let mut writer = ReplyWriter::start(buffer, limit, &asked.query.head(), rcode::NOERROR);
-                writer.truncate();
-                self.record(asked, fixed.verdict, rcode::NOERROR);
-                return Written::Reply(writer.finish(&Extras { ede: fixed.ede, ..Extras::default() }));
-            }
-            FixedAnswer::Truncate => return Written::Pass,
-            _ => {}
+        if matches!(fixed.answer, FixedAnswer::Truncate) && asked.origin.transport != Transport::Udp {
+            return Written::Pass;
         }
-        let path = Path::follow(asked, fixed, scene.snapshot.key);
+        self.write_path(scene, asked, fixed, Path::new(), resolved, buffer, limit)
+    }
+
+    /// Writes an answer that ends early: a rule prescribes the answer for one of the names it leads to, which
+    /// `asked.decision` tells ([`Inspected::Prescribed`](crate::policy::Inspected)). The chain up to that name stays.
+    /// A name that is not on the chain of aliases is blocked.
+    pub(super) fn write_prescribed(
+        &self,
+        scene: &Scene<'_>,
+        asked: &Asked<'_>,
+        answer: &Answer,
+        resolved: &Waited,
+        buffer: &mut [u8],
+        limit: usize,
+    ) -> Written {
+        self.write_from(scene, asked, Path::new(), answer, resolved, buffer, limit)
+    }
+
+    /// The same, where `answer` is that for the last name of `path`.
+    #[expect(clippy::too_many_arguments, reason = "the hot path passes what it holds, without a struct per query")]
+    fn write_from(
+        &self,
+        scene: &Scene<'_>,
+        asked: &Asked<'_>,
+        mut path: Path<'_>,
+        answer: &Answer,
+        resolved: &Waited,
+        buffer: &mut [u8],
+        limit: usize,
+    ) -> Written {
+        let index = asked.decision.target.map_or(usize::MAX, usize::from);
+        let lead = answer.contents.leads().nth(index);
+        match lead {
+            Some((_, name)) if path.go_along(asked, answer, name, ttl_at(answer, scene.now)) => {
+                self.write_ruled(scene, asked, path, resolved, buffer, limit)
+            }
+            _ => self.write_barred(asked, buffer, limit),
+        }
+    }
+
+    /// Writes the block answer for what would be prescribed, but cannot stand where it is.
+    fn write_barred(&self, asked: &Asked<'_>, buffer: &mut [u8], limit: usize) -> Written {
+        let decision = Decision { verdict: Verdict::Block, ..asked.decision };
+        Written::Reply(self.write_block(&Asked { decision, ..*asked }, buffer, limit))
+    }
+
+    /// Writes the path and what the rule prescribes for its last name, by which `asked.decision` decided.
+    fn write_ruled(
+        &self,
+        scene: &Scene<'_>,
+        asked: &Asked<'_>,
+        path: Path<'_>,
+        resolved: &Waited,
+        buffer: &mut [u8],
+        limit: usize,
+    ) -> Written {
+        let Verdict::Rewrite(rewrite) = asked.decision.verdict else {
+            return self.write_barred(asked, buffer, limit);
+        };
+        let end = path.last(asked);
+        let suffixes = Suffixes::new(end.name(), scene.snapshot.key);
+        let question = asked.about(scene, &suffixes);
+        match prescribed(scene.snapshot, asked.policy, &question, rewrite, true) {
+            Some(fixed) => self.write_path(scene, asked, &fixed, path, resolved, buffer, limit),
+            None => self.write_barred(asked, buffer, limit),
+        }
+    }
+
+    /// Writes `path` and what is prescribed for its last name.
+    #[expect(clippy::too_many_arguments, reason = "the hot path passes what it holds, without a struct per query")]
+    fn write_path<'a>(
+        &self,
+        scene: &Scene<'_>,
+        asked: &Asked<'a>,
+        fixed: &Fixed<'a>,
+        mut path: Path<'a>,
+        resolved: &Waited,
+        buffer: &mut [u8],
+        limit: usize,
+    ) -> Written {
+        path.go_on(asked, fixed, scene.snapshot.key);
+        let over_udp = asked.origin.transport == Transport::Udp;
         match path.end {
             End::Denial(FixedAnswer::Drop) => {
                 self.record(asked, QueryVerdict::Dropped, rcode::REFUSED);
                 Written::Drop
             }
-            End::Resolve => self.write_led(scene, asked, fixed, &path, resolved, buffer, limit),
+            End::Denial(FixedAnswer::Truncate) if over_udp => {
+                let mut writer = ReplyWriter::start(buffer, limit, &asked.query.head(), rcode::NOERROR);
+                writer.truncate();
+                self.record(asked, fixed.verdict, rcode::NOERROR);
+                Written::Reply(writer.finish(&Extras { ede: fixed.ede, ..Extras::default() }))
+            }
+            // Over a connection it asks for nothing: the name is resolved.
+            End::Resolve | End::Denial(FixedAnswer::Truncate) => {
+                self.write_led(scene, asked, fixed, path, resolved, buffer, limit)
+            }
+            End::Chain
+                if let Some(decision) = self.judge_alias(scene, asked, path.last(asked).name())
+                    && !matches!(decision.verdict, Verdict::Rewrite(_)) =>
+            {
+                Written::Reply(self.write_block(&Asked { decision, ..*asked }, buffer, limit))
+            }
             _ => Written::Reply(self.write_here(asked, fixed, &path, buffer, limit)),
         }
     }
@@ -295,17 +426,17 @@ impl Plane {
         scene: &Scene<'_>,
         asked: &Asked<'_>,
         fixed: &Fixed<'_>,
-        path: &Path<'_>,
-        resolved: Option<&(DomainName, Arc<Answer>)>,
+        path: Path<'_>,
+        resolved: &Waited,
         buffer: &mut [u8],
         limit: usize,
     ) -> Written {
         let end = path.last(asked);
         let query = asked.query;
         let cached;
-        let answer = match resolved {
-            Some((name, answer)) if name.as_name() == end.name() => Some(&**answer),
-            _ => {
+        let answer = match resolved.iter().find(|(name, _)| name.as_name() == end.name()) {
+            Some((_, answer)) => Some(&**answer),
+            None => {
                 cached = self.target_cached(scene, asked, &end);
                 cached.as_deref()
             }
@@ -316,14 +447,29 @@ impl Plane {
             None => {
                 // Without recursion the client gets the aliases, and asks on by itself.
                 let mut writer = ReplyWriter::start(buffer, limit, &query.head(), rcode::NOERROR);
-                write_aliases(&mut writer, path);
+                write_aliases(&mut writer, &path);
                 self.record(asked, fixed.verdict, rcode::NOERROR);
                 return Written::Reply(writer.finish(&Extras { ede: fixed.ede, ..Extras::default() }));
             }
         };
+        if !path.judged
+            && let Some(decision) = self.judge_alias(scene, asked, end.name())
+        {
+            let asked = Asked { decision, ..*asked };
+            return match decision.verdict {
+                Verdict::Rewrite(_) => self.write_ruled(scene, &asked, path, resolved, buffer, limit),
+                _ => Written::Reply(self.write_block(&asked, buffer, limit)),
+            };
+        }
         let answer = match self.inspect_alias(scene, asked, end.name(), answer) {
             Ok(answer) => answer,
-            Err(decision) => return Written::Reply(self.write_block(&Asked { decision, ..*asked }, buffer, limit)),
+            Err(decision) => {
+                let asked = Asked { decision, ..*asked };
+                return match decision.verdict {
+                    Verdict::Rewrite(_) => self.write_from(scene, &asked, path, answer, resolved, buffer, limit),
+                    _ => Written::Reply(self.write_block(&asked, buffer, limit)),
+                };
+            }
         };
 
         let pinned = |address: &&IpAddr| query.qtype == if address.is_ipv4() { rtype::A } else { rtype::AAAA };
@@ -335,7 +481,7 @@ impl Plane {
         let code = if fallback.peek().is_some() { rcode::NOERROR } else { answer.rcode };
         let mut writer = ReplyWriter::start(buffer, limit, &query.head(), code);
         if !failed {
-            let at = write_aliases(&mut writer, path);
+            let at = write_aliases(&mut writer, &path);
             if fallback.peek().is_some() {
                 for address in fallback {
                     writer.answer_address_at(at, path.ttl_s, *address);
@@ -374,10 +520,7 @@ fn write_aliases(writer: &mut ReplyWriter<'_>, path: &Path<'_>) -> At {
 /// Writes the chain and the records of type `qtype` that `answer` has for `name`, which stands at `at`; an SOA of
 /// ours where there are none.
 fn write_answer_at(writer: &mut ReplyWriter<'_>, mut at: At, name: &NameBuf, qtype: u16, answer: &Answer, ttl: Ttl) {
-    let aged = |stored: u32| match ttl {
-        Ttl::Aged(age) => stored.saturating_sub(age).max(1),
-        Ttl::Fixed(seconds) => seconds,
-    };
+    let aged = |stored: u32| aged(stored, ttl);
     let mut end = name.clone();
     let mut some = false;
     for record in Sections::new(name.name(), &answer.body, answer.counts[0]) {

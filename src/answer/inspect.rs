@@ -7,9 +7,7 @@ use super::{
 };
 use crate::{
     model::Name,
-    policy::{
-        Cause, Decision, Inspected, NoTrace, Question, Resolved, Suffixes, Trace, Verdict, evaluate_target, inspect,
-    },
+    policy::{Cause, Decision, Inspected, NoTrace, Resolved, Suffixes, Trace, Verdict, evaluate_target, inspect},
     resolve::Answer,
     rewrite::{Remainder, Shape, block_ede, block_text, remove},
     telemetry::QueryVerdict,
@@ -35,7 +33,7 @@ impl Plane {
     ) -> Inspected {
         let resolved = resolved(scene, asked, asked.query.name.name(), answer, answer.forwarded);
         let found = inspect(scene.snapshot, asked.policy, &asked.decision, &resolved, scene.categories, trace);
-        if matches!(found, Inspected::Blocked(_)) {
+        if matches!(found, Inspected::Blocked(_) | Inspected::Prescribed(_)) {
             return found;
         }
         match self.inspect_servers(scene, asked, answer, trace) {
@@ -48,8 +46,23 @@ impl Plane {
         }
     }
 
-    /// Looks at `alias`, a name that an answer of ours leads to, and at its answer; gives what of that may be told, or
-    /// the decision to block. The addresses may be private: whoever set the alias meant them.
+    /// Looks at `alias`, a name that an answer of ours leads to: what decides that it may not be told.
+    pub(super) fn judge_alias(&self, scene: &Scene<'_>, asked: &Asked<'_>, alias: Name<'_>) -> Option<Decision> {
+        if asked.decision.allowed_by_list() {
+            return None;
+        }
+        let suffixes = Suffixes::new(alias, scene.snapshot.key);
+        let question = asked.about(scene, &suffixes);
+        let found = evaluate_target(scene.snapshot, asked.policy, &question, 0, scene.categories, &mut NoTrace);
+        let inspects = asked.policy.filter.answers.inspect;
+        let heard = |found: &Decision| {
+            !found.spared && (inspects || found.is_operators() || matches!(found.verdict, Verdict::Own(_)))
+        };
+        found.filter(heard).map(|found| Decision { log: found.log && asked.decision.log, ..found })
+    }
+
+    /// Looks at the answer for `alias`; gives what of it may be told, or the decision that it may not. The addresses
+    /// may be private: whoever set the alias meant them.
     pub(super) fn inspect_alias<'a>(
         &self,
         scene: &Scene<'_>,
@@ -57,22 +70,10 @@ impl Plane {
         alias: Name<'_>,
         answer: &'a Answer,
     ) -> Result<Cow<'a, Answer>, Decision> {
-        let qtype = asked.query.qtype;
         if asked.decision.allowed_by_list() {
             return Ok(Cow::Borrowed(answer));
         }
-        let suffixes = Suffixes::new(alias, scene.snapshot.key);
-        let at = moment(scene.snapshot, asked.policy);
-        let question = Question { suffixes: &suffixes, qtype, client: asked.client, at };
-        let found = evaluate_target(scene.snapshot, asked.policy, &question, 0, scene.categories, &mut NoTrace);
-        let inspects = asked.policy.filter.answers.inspect;
-        let heard = |found: &Decision| {
-            !found.spared && (inspects || found.is_operators() || matches!(found.verdict, Verdict::Own(_)))
-        };
-        match found.filter(heard) {
-            Some(found) => Err(found),
-            None => self.let_through(scene, asked, (alias, qtype), answer, true),
-        }
+        self.let_through(scene, asked, (alias, asked.query.qtype), answer, true)
     }
 
     /// What of the answer about this name and type may be told, where an answer of ours is made of it; the decision
@@ -89,7 +90,7 @@ impl Plane {
         let (decision, records, strip_ech) =
             match inspect(scene.snapshot, asked.policy, &asked.decision, &resolved, scene.categories, &mut NoTrace) {
                 Inspected::Untouched(_) => return Ok(Cow::Borrowed(answer)),
-                Inspected::Blocked(found) => return Err(found),
+                Inspected::Blocked(found) | Inspected::Prescribed(found) => return Err(found),
                 Inspected::Changed { decision, records, strip_ech } => (decision, records, strip_ech),
             };
         match (remove(name, qtype, answer.counts, &answer.body, &records, strip_ech), decision) {
@@ -171,6 +172,7 @@ fn resolved<'a>(
         contents: &answer.contents,
         octets: &answer.body,
         forwarded: may_be_private,
+        stream: asked.origin.is_stream(),
     }
 }
 

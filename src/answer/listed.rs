@@ -6,11 +6,10 @@
 
 use super::{
     Plane,
-    begin::moment,
     reply::{Asked, Scene},
 };
 use crate::{
-    policy::{Decision, ListSelection, Question, Suffixes, Trace, evaluate_name_server},
+    policy::{Decision, ListSelection, Suffixes, Trace, evaluate_name_server},
     resolve::Answer,
     wire::{Sections, rtype},
 };
@@ -28,15 +27,12 @@ impl Plane {
             return None;
         }
         let name = asked.query.name.name();
-        let at = moment(scene.snapshot, asked.policy);
-        let qtype = asked.query.qtype;
         let records = Sections::new(name, &answer.body, answer.counts[0].saturating_add(answer.counts[1]));
         let authority = records.skip(usize::from(answer.counts[0]));
         let mut servers = authority.filter(|record| record.rtype == rtype::NS).filter_map(|record| record.target());
         servers.find_map(|server| {
             let suffixes = Suffixes::new(server.name(), scene.snapshot.key);
-            let server = Question { suffixes: &suffixes, qtype, client: asked.client, at };
-            evaluate_name_server(scene.snapshot, asked.policy, &server, trace)
+            evaluate_name_server(scene.snapshot, asked.policy, &asked.about(scene, &suffixes), trace)
         })
     }
 }

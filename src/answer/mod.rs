@@ -6,7 +6,7 @@
 //! rest. [`Plane::explain`] takes the same way and keeps every step.
 //!
 //! Read `seam`, `plane`, `begin`, `observe`, `reply`, `inspect` (what an answer leads to), `listed` (what lists say of
-//! its name servers), `fixed` (prescribed answers), `ways` (upstreams and DNS64 of policies), `finish`, `zones`,
+//! its name servers), `fixed` (prescribed answers), `self_test`, `ways` (upstreams and DNS64 of policies), `finish`, `zones`,
 //! `explain`.
 
 mod begin;
@@ -19,6 +19,7 @@ mod observe;
 mod plane;
 mod reply;
 mod seam;
+mod self_test;
 mod ways;
 mod zones;
 
@@ -27,6 +28,6 @@ mod tests;
 
 pub use explain::{Answered, Explanation, Party};
 pub use finish::Pending;
-pub use plane::{Parts, Plane, UnknownClients};
+pub use plane::{Notices, Parts, Plane, UnknownClients};
 pub use seam::{Answerer, Outcome};
 pub use zones::LocalZones;

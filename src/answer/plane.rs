@@ -6,7 +6,7 @@ use crate::{
     sightings::Sightings, telemetry::QueryCounters,
 };
 use arc_swap::ArcSwap;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// What happens to clients nobody knows (decision order, section 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub enum UnknownClients {
     /// This policy of some customer. While it does not exist, as `Refuse`.
     Policy(PolicyId),
 }
+
+/// Hears packets of opcode NOTIFY: where from, and all octets. Gives the octets of header and question where it takes note, so that
+/// they are confirmed (RFC 1996, section 3.7); what it does not know is NOTIMP. It must not wait.
+pub type Notices = Arc<dyn Fn(IpAddr, &[u8]) -> Option<usize> + Send + Sync>;
 
 /// The parts a plane is made of.
 pub struct Parts {
@@ -40,8 +44,12 @@ pub struct Parts {
     pub unknown_clients: UnknownClients,
     /// The block page's addresses.
     pub block_page: BlockPage,
+    /// What this node is called, told by self-tests; empty where that is nobody's business.
+    pub node: Box<str>,
     /// Octets of a reply over UDP at most, 512 to 1232, whatever the client takes.
     pub udp_octets_max: usize,
+    /// Who follows zones of other servers; `None`: nobody.
+    pub notices: Option<Notices>,
 }
 
 /// A cheap handle on everything a query may read.

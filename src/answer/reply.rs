@@ -1,11 +1,16 @@
 //! Replies from decisions and answers.
 
-use super::{Plane, inspect::Removal};
+use super::{
+    Plane,
+    begin::moment,
+    fixed::{Waited, Written},
+    inspect::Removal,
+};
 use crate::{
     category::Index,
     identify::{Client, Origin},
     model::Name,
-    policy::{Cause, CompiledPolicy, Decision, Inspected, NoTrace, Snapshot, Verdict},
+    policy::{Cause, CompiledPolicy, Decision, Inspected, NoTrace, Question, Snapshot, Suffixes, Verdict},
     querylog::{Ended, QueryEvent},
     resolve::Answer,
     rewrite::{Shape, block_ede, block_shape, block_text, own_shape},
@@ -30,6 +35,14 @@ pub(super) struct Asked<'a> {
     pub decision: Decision,
     /// When the query arrived.
     pub started: Instant,
+}
+
+impl Asked<'_> {
+    /// What is asked, about another name.
+    pub(super) fn about<'q>(&'q self, scene: &Scene<'_>, suffixes: &'q Suffixes<'q>) -> Question<'q> {
+        let at = moment(scene.snapshot, self.policy);
+        Question { suffixes, qtype: self.query.qtype, client: self.client, at, stream: self.origin.is_stream() }
+    }
 }
 
 /// What a query reads of the world when its answer is written.
@@ -96,23 +109,30 @@ impl Plane {
     }
 
     /// Looks at an upstream's answer (decision order, section 3, step 9) and writes it, without what the policy
-    /// removes, or the block that it deserves. An answer that nothing is removed from is copied as it is.
+    /// removes, or the block that it deserves. An answer that nothing is removed from is copied as it is. Never
+    /// [`Written::Pass`].
     pub(super) fn write_answer(
         &self,
         scene: &Scene<'_>,
         asked: &Asked<'_>,
         answer: &Answer,
+        resolved: &Waited,
         buffer: &mut [u8],
         limit: usize,
-    ) -> usize {
+    ) -> Written {
         let decision = match self.inspect(scene, asked, answer, &mut NoTrace) {
             Inspected::Blocked(found) => {
                 let decision = Decision { log: found.log && asked.decision.log, ..found };
-                return self.write_block(&Asked { decision, ..*asked }, buffer, limit);
+                return Written::Reply(self.write_block(&Asked { decision, ..*asked }, buffer, limit));
+            }
+            Inspected::Prescribed(found) => {
+                let decision = Decision { log: found.log && asked.decision.log, ..found };
+                let asked = Asked { decision, ..*asked };
+                return self.write_prescribed(scene, &asked, answer, resolved, buffer, limit);
             }
             Inspected::Changed { decision, records, strip_ech } => {
                 let removal = Removal { decision, records: &records, strip_ech };
-                return self.write_remainder(asked, answer, &removal, buffer, limit, scene.now);
+                return Written::Reply(self.write_remainder(asked, answer, &removal, buffer, limit, scene.now));
             }
             // What the question itself would have been blocked for comes first.
             Inspected::Untouched(Some(noted)) if !asked.decision.spared => {
@@ -127,7 +147,7 @@ impl Plane {
         writer.copy_body(answer.counts, &answer.body, &answer.ttl_offsets, ttl_at(answer, scene.now));
         let verdict = if answer.rcode == rcode::SERVFAIL { QueryVerdict::Failed } else { QueryVerdict::Allowed };
         self.record(&Asked { decision, ..*asked }, verdict, answer.rcode);
-        writer.finish(&Extras { ede: answer.ede.map(|code| (code, "")), ..Extras::default() })
+        Written::Reply(writer.finish(&Extras { ede: answer.ede.map(|code| (code, "")), ..Extras::default() }))
     }
 
     /// Counts the query, and tells the query log unless the deciding entry says not to.

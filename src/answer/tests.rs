@@ -1,6 +1,7 @@
 //! The plane against rows and a scripted upstream on loopback.
 
 mod fixed;
+mod prescribed;
 mod search;
 mod ways;
 
@@ -133,7 +134,9 @@ impl Stage {
             sightings: crate::sightings::Sightings::empty(1),
             unknown_clients: UnknownClients::Refuse,
             block_page: BlockPage::default(),
+            node: "node 1".into(),
             udp_octets_max: 1232,
+            notices: None,
         });
         Stage { world, snapshot, plane, next: 0 }
     }
@@ -213,7 +216,7 @@ pub(super) fn text(message: &Message) -> String {
 }
 
 /// An upstream that answers A with `address` below `test`, but `chain.test` with an alias to `end.test`, `led.test`
-/// with one to `x.blocked.test`, AAAA with nothing, `gone.test` and `fail.test` as they say.
+/// with one to `x.blocked.test`, names that begin with `to-` with one to what follows, AAAA with nothing, `gone.test` and `fail.test` as they say.
 pub(super) fn upstream(address: &str) -> SocketAddr {
     let address: Ipv4Addr = address.parse().expect("an address");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -244,6 +247,11 @@ pub(super) fn upstream(address: &str) -> SocketAddr {
             if let Some(alias) = alias {
                 end = hickory_proto::rr::Name::from_str(alias).expect("a name");
                 reply.add_answer(Record::from_rdata(owner, 300, RData::CNAME(rdata::CNAME(end.clone()))));
+            }
+            while let Some(rest) = end.to_ascii().to_ascii_lowercase().strip_prefix("to-") {
+                let next = hickory_proto::rr::Name::from_str(rest).expect("a name");
+                reply.add_answer(Record::from_rdata(end, 300, RData::CNAME(rdata::CNAME(next.clone()))));
+                end = next;
             }
             if question.query_type() == RecordType::A && reply.metadata.response_code == ResponseCode::NoError {
                 reply.add_answer(Record::from_rdata(end, 300, RData::A(rdata::A(address))));

@@ -2,12 +2,12 @@
 
 use super::{
     Plane,
-    fixed::Fixed,
+    fixed::{Fixed, Waited, Written},
     reply::{Asked, Scene, ttl_at},
 };
 use crate::{
     model::{FixedAnswer, RecordData},
-    policy::{CompiledPolicy, Suffixes},
+    policy::{CompiledPolicy, Suffixes, Verdict},
     resolve::{Answer, Subnet, Way},
     rewrite::dns64,
     telemetry::QueryVerdict,
@@ -51,23 +51,31 @@ impl Plane {
 
     /// Writes AAAA records made of the A records of `a`, in place of `aaaa`, which has none; `aaaa` where `a` has none
     /// either. Nothing of it is signed.
+    #[expect(clippy::too_many_arguments, reason = "the hot path passes what it holds, without a struct per query")]
     pub(super) fn write_synthesised(
         &self,
         scene: &Scene<'_>,
         asked: &Asked<'_>,
         prefix: Ipv6Net,
         (aaaa, a): (&Answer, &Answer),
+        resolved: &Waited,
         buffer: &mut [u8],
         limit: usize,
-    ) -> usize {
+    ) -> Written {
         let embeddable = |address: &IpAddr| matches!(address, IpAddr::V4(v4) if dns64::is_embeddable(prefix, *v4));
         if a.rcode != rcode::NOERROR || !a.addresses().any(|address| embeddable(&address)) {
-            return self.write_answer(scene, asked, aaaa, buffer, limit);
+            return self.write_answer(scene, asked, aaaa, resolved, buffer, limit);
         }
         let name = asked.query.name.name();
         let let_through = match self.let_through(scene, asked, (name, rtype::A), a, a.forwarded) {
             Ok(answer) => answer,
-            Err(decision) => return self.write_without(&Asked { decision, ..*asked }, buffer, limit),
+            Err(decision) => {
+                let asked = Asked { decision, ..*asked };
+                return match decision.verdict {
+                    Verdict::Rewrite(_) => self.write_prescribed(scene, &asked, a, resolved, buffer, limit),
+                    _ => Written::Reply(self.write_without(&asked, buffer, limit)),
+                };
+            }
         };
         let a = &*let_through;
         let most = if aaaa.rcode == rcode::NOERROR && aaaa.ttl_s > 0 { aaaa.ttl_s } else { MADE_TTL_S };
@@ -99,7 +107,7 @@ impl Plane {
             }
         }
         self.record(asked, QueryVerdict::Allowed, rcode::NOERROR);
-        writer.finish(&Extras { ede: a.ede.map(|code| (code, "")), ..Extras::default() })
+        Written::Reply(writer.finish(&Extras { ede: a.ede.map(|code| (code, "")), ..Extras::default() }))
     }
 }
 

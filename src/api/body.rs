@@ -53,10 +53,33 @@ where
         Incoming { body: Some(body), headers, places: None }
     }
 
+    /// Octets it says it has.
+    pub(super) fn announced(&self) -> Option<u64> {
+        self.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// The next octets; `None` at its end.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, ApiError>> {
+        let body = self.body.as_mut()?;
+        loop {
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(octets) = frame.into_data() {
+                        return Some(Ok(octets));
+                    }
+                }
+                Some(Err(_)) => return Some(Err(ApiError::bad_request("The body broke off"))),
+                None => {
+                    self.body = None;
+                    return None;
+                }
+            }
+        }
+    }
+
     /// All of it, or 413, or 503 where the room is full. Empty where it was read before.
     pub(super) async fn read(&mut self, octets_max: usize, room: &Arc<Semaphore>) -> Result<Bytes, ApiError> {
-        let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|octets| octets > octets_max as u64) {
+        if self.announced().is_some_and(|octets| octets > octets_max as u64) {
             return Err(ApiError::too_large(octets_max));
         }
         let Some(body) = &mut self.body else { return Ok(Bytes::new()) };

@@ -7,6 +7,7 @@ use super::{
     scope::{Entered, Scope, View},
     serve::{Api, BASE, Within},
     services::Services,
+    spool::Received,
 };
 use crate::{
     auth::{Asking, Caller, Ways},
@@ -50,6 +51,8 @@ pub struct Arrival {
     pub(super) address: IpAddr,
     pub(super) now: Timestamp,
     pub(super) if_match: Option<Revision>,
+    /// The file it brought, if the operation takes one.
+    pub(super) received: Option<Arc<Received>>,
 }
 
 /// A call of an operation within a scope.
@@ -119,6 +122,11 @@ impl<S> Call<S> {
     /// What the request says of itself beside its fields.
     pub fn head(&self) -> &Head {
         &self.arrival.head
+    }
+
+    /// The file that came with the request, if the operation takes one and it came as a file.
+    pub fn received(&self) -> Option<&Received> {
+        self.arrival.received.as_deref()
     }
 
     /// The ways in.

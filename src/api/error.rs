@@ -69,6 +69,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {octets_max} octets"))
     }
 
+    /// 413 for a file that is taken to disk.
+    pub fn file_too_large(octets_max: u64) -> Self {
+        let text = format!("The file is larger than {octets_max} octets, which is all that [lists] upload_max allows");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    }
+
     /// 415.
     pub fn unsupported_media_type() -> Self {
         Self::new(

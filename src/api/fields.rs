@@ -50,7 +50,9 @@ impl Content {
             | "application/gzip"
             | "application/x-gzip"
             | "application/zstd"
-            | "application/x-xz" => Content::File,
+            | "application/x-xz"
+            | "application/zip"
+            | "application/x-zip-compressed" => Content::File,
             "multipart/form-data" => multer::parse_boundary(header).map_or(Content::Unknown, Content::Multipart),
             other if other.starts_with("application/") && other.ends_with("+json") => Content::Json,
             _ => Content::Unknown,

@@ -38,6 +38,7 @@ mod router;
 mod scope;
 mod serve;
 mod services;
+mod spool;
 #[cfg(test)]
 mod tests;
 

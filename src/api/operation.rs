@@ -71,6 +71,8 @@ pub struct Operation {
     pub who: &'static [Who],
     /// Octets a body may have.
     pub body_octets_max: usize,
+    /// Whether it takes a file, which is written to disk as it comes and has a bound of its own.
+    pub takes_file: bool,
     /// What it does.
     pub handler: Box<dyn Handler>,
 }
@@ -158,11 +160,11 @@ pub const BODY_OCTETS_MAX: usize = 1024 * 1024;
 ///
 /// `POST or PUT` marks an update, which old and new clients spell differently. `also` names a
 /// further path; `/whitelist?action=allow` fixes a parameter of it. `up to 16 MiB` raises the limit
-/// of the body.
+/// of the body; `with file` has a file written to disk as it comes, within a bound of its own.
 macro_rules! operations {
     ($($group:ident {$(
         $(#[doc = $doc:literal])+
-        $method:ident $(or $other:ident)? $path:literal $(also $alias:literal)* $(up to $mib:literal MiB)?
+        $method:ident $(or $other:ident)? $path:literal $(also $alias:literal)* $(up to $mib:literal MiB)? $(with $file:ident)?
         for [$($who:ident),+] => $id:ident = $handler:path;
     )*})*) => {
         pub(super) fn operations() -> Vec<$crate::api::operation::Operation> {
@@ -175,6 +177,7 @@ macro_rules! operations {
                 paths: vec![$path $(, $alias)*],
                 who: &[$(Who::$who),+],
                 body_octets_max: [BODY_OCTETS_MAX $(, $mib * 1024 * 1024)?].into_iter().max().unwrap_or_default(),
+                takes_file: false $(|| stringify!($file) == "file")?,
                 handler: handler($handler),
             }),*),*]
         }

@@ -35,7 +35,7 @@ fn subject_of(group: &str) -> Option<Subject> {
         "global_domains" | "customer_domains" | "policy_domains" | "lists" | "customer_lists" | "msp_lists" => {
             Subject::Lists
         }
-        "categories" | "recategorize" => Subject::Categories,
+        "categories" | "category_feeds" | "recategorize" => Subject::Categories,
         "locations" | "location_addresses" | "customer_locations" | "customer_location_addresses" => Subject::Locations,
         "customer_devices" | "general_devices" => Subject::Devices,
         "device_exceptions" | "device_exception_rules" => Subject::Exceptions,

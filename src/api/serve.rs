@@ -17,6 +17,7 @@ use super::{
     reply::revision_of_tag,
     router::{NoRoute, Router},
     services::Services,
+    spool::{self, Sending},
 };
 use crate::{
     auth::{Authenticator, Caller, Credential, Refusal, SignedRequest, Ways, form},
@@ -55,6 +56,8 @@ pub struct Options {
     pub metrics_public: bool,
     /// Octets of the largest body any operation takes.
     pub body_octets_max: usize,
+    /// Octets of the largest list that is uploaded.
+    pub upload_octets_max: u64,
     /// Whether new accounts copy the settings above them instead of inheriting them live.
     pub copy_settings: bool,
     /// Host names and addresses of this server, for links in mails.
@@ -68,6 +71,7 @@ impl Default for Options {
             address_rate: Rate { per_second: 500, burst: 2000 },
             metrics_public: false,
             body_octets_max: 16 * 1024 * 1024,
+            upload_octets_max: 128 * 1024 * 1024,
             copy_settings: false,
             names: Vec::new(),
         }
@@ -95,6 +99,7 @@ struct Inner {
     /// Names of the fields of each operation.
     known_fields: Vec<Vec<String>>,
     replays: Arc<Replays>,
+    sending: Sending,
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
     rooms: Rooms,
@@ -151,6 +156,7 @@ impl Api {
             }),
             known_fields: openapi::field_names(&operations),
             rooms: Rooms::new(options.body_octets_max),
+            sending: Sending::default(),
             operations,
             router,
             by_key: Limit::new(options.key_rate),
@@ -278,10 +284,20 @@ impl Api {
             check_rights(&caller, operation)?;
             Some(caller)
         };
-        let octets = match read {
-            Some(octets) => octets,
-            None if caller.is_none() => body.read(octets_max, &inner.rooms.unknown).await?,
-            None => body.read(octets_max, &inner.rooms.known).await?,
+        let mut file = None;
+        let (octets, of_body) = match (read, &caller) {
+            (Some(octets), _) => (octets, None),
+            (None, Some(caller)) if operation.takes_file && spool::is_file(&content) => {
+                let _place = inner.sending.enter(caller.admin)?;
+                let path = inner.shared.services.lists.upload_path();
+                let (received, fields) = spool::receive(body, &content, &path, inner.options.upload_octets_max).await?;
+                // Its digest stands for it where a request is told from another.
+                let octets = received.as_ref().map(|file| Bytes::copy_from_slice(file.digest()));
+                file = received;
+                (octets.unwrap_or_default(), Some(fields))
+            }
+            (None, None) => (body.read(octets_max, &inner.rooms.unknown).await?, None),
+            (None, Some(_)) => (body.read(octets_max, &inner.rooms.known).await?, None),
         };
         let replay = match (&caller, replay::key_of(&head.headers)?) {
             (Some(caller), Some(key)) if head.method == Method::POST => {
@@ -296,7 +312,10 @@ impl Api {
             _ => None,
         };
         let query = fields::of_form(head.uri.query().unwrap_or_default().as_bytes())?;
-        let of_body = fields::of_body(&content, octets).await?;
+        let of_body = match of_body {
+            Some(fields) => fields,
+            None => fields::of_body(&content, octets).await?,
+        };
         if of_body.contains_key(fields::ROOT)
             && !inner.known_fields[route.operation].iter().any(|name| name == fields::ROOT)
         {
@@ -318,6 +337,7 @@ impl Api {
             address,
             now,
             if_match: if_match(&head.headers)?,
+            received: file,
         };
         let mut answer = match run(operation, arrival.clone(), fields, replay).await {
             Err(error) if is_late(error.status()) => Err(self.with_current(error, arrival, path, named).await),
@@ -417,6 +437,7 @@ impl Api {
             address: within.address,
             now: within.now,
             if_match: None,
+            received: None,
         };
         run(operation, arrival, fields, None).await
     }

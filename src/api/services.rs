@@ -4,7 +4,7 @@ use super::{embed::EmbedTokens, filtering::Filtering};
 use crate::{
     auth::{LicenceKey, SignInHook, SigningKey},
     certs::CertStore,
-    jobs::Lists,
+    jobs::{Feeds, Lists, SafeSearch},
     mail::Mailer,
     resolve::Resolver,
     stats::Stats,
@@ -35,6 +35,10 @@ pub struct Services {
     pub embed: EmbedTokens,
     /// Subscribed lists.
     pub lists: Lists,
+    /// Category feeds.
+    pub feeds: Feeds,
+    /// What is known of search engines beyond this program's own table.
+    pub safe_search: SafeSearch,
     /// What the query log knows; empty where there is none.
     pub stats: Stats,
 }

@@ -165,7 +165,7 @@ pub enum ListsCommand {
 /// Lists to check.
 #[derive(Args, Clone, Debug)]
 pub struct ListsCheckArguments {
-    /// The lists, packed with gzip, zstd or xz, or not
+    /// The lists, packed with gzip, zstd, xz or zip, or not
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How they are written; without it, found out from their first lines

@@ -232,6 +232,7 @@ fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Block => "block".to_owned(),
         Effect::Allow => "allow".to_owned(),
+        Effect::NoAnswer => "no-answer".to_owned(),
         Effect::Answer(answer) => match &**answer {
             FixedAnswer::Records(records) => {
                 format!("answer:{}", records.iter().map(record).collect::<Vec<_>>().join("+"))

@@ -20,6 +20,10 @@ pub(super) fn contradictions(config: &Config, document: &Document<'_>, upstream:
             &[&["cache", "ttl_min_s"], &["cache", "ttl_max_s"]],
         );
     }
+    if !(1 << 10..=4 << 30).contains(&config.lists.upload_max.0) {
+        let message = format!("`upload_max` takes 1 KiB to 4 GiB, not {}", config.lists.upload_max);
+        refuse(message, &[&["lists", "upload_max"]]);
+    }
     if !(1 << 10..=1 << 30).contains(&config.api.body_max.0) {
         refuse(format!("`body_max` takes 1 KiB to 1 GiB, not {}", config.api.body_max), &[&["api", "body_max"]]);
     }

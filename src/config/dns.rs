@@ -1,7 +1,7 @@
 //! `[dns]`: where queries come in, and how much of them one client may ask.
 
 use super::value::{addresses, between, networks};
-use crate::model::{ID_MAX, PolicyId};
+use crate::model::{DomainName, ID_MAX, PolicyId};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 use std::{fmt, net::SocketAddr};
@@ -27,6 +27,9 @@ pub struct Dns {
     /// Answer names of private and special use here (RFC 6303, RFC 6761) instead of asking
     /// upstream. Default true.
     pub local_zones: bool,
+    /// The name below which clients find out how they are served: `check.<name>` and `<anything>-check.<name>` are
+    /// answered here, with what is known of who asks. `false`: there is no such name. Default `"weir.internal"`.
+    pub self_test: SelfTest,
     /// How fast one client may ask.
     pub rate_limit: RateLimit,
     /// Limits of TCP.
@@ -41,9 +44,42 @@ impl Default for Dns {
             unknown_clients: UnknownClients::Refuse,
             udp_payload: 1232,
             local_zones: true,
+            self_test: SelfTest::default(),
             rate_limit: RateLimit::default(),
             tcp: Tcp::default(),
         }
+    }
+}
+
+/// Where self-tests are; `None` where there are none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfTest(pub Option<DomainName>);
+
+impl Default for SelfTest {
+    fn default() -> Self {
+        SelfTest(DomainName::from_text("weir.internal").ok())
+    }
+}
+
+impl<'de> Deserialize<'de> for SelfTest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = SelfTest;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a domain name of two labels or more, or false")
+            }
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<SelfTest, E> {
+                if value { Err(E::invalid_value(de::Unexpected::Bool(value), &self)) } else { Ok(SelfTest(None)) }
+            }
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<SelfTest, E> {
+                match DomainName::from_text(value) {
+                    Ok(name) if name.as_name().label_count() >= 2 => Ok(SelfTest(Some(name))),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(value), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 

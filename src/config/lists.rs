@@ -22,6 +22,8 @@ pub struct Lists {
     pub folder: Option<PathBuf>,
     /// Largest list as it comes over the network. Default `"256 MiB"`.
     pub fetch_max: ByteSize,
+    /// Largest list that is uploaded, as it comes, 1 KiB to 4 GiB. Default `"128 MiB"`.
+    pub upload_max: ByteSize,
     /// Largest list, unpacked. Default `"512 MiB"`.
     pub unpacked_max: ByteSize,
     /// Seconds that fetching one list may take, 5 to 3,600. Default 600.
@@ -49,6 +51,7 @@ impl Default for Lists {
             ports: vec![8443],
             folder: None,
             fetch_max: ByteSize::mib(256),
+            upload_max: ByteSize::mib(128),
             unpacked_max: ByteSize::mib(512),
             timeout_s: 600,
             rules_max: 10_000_000,

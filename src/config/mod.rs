@@ -6,7 +6,7 @@
 //! file. `config/example.toml` shows every key with its default.
 //!
 //! The sections, in the order of the file: `dns`, `resolve`, `cache`, `api`, `data` (with
-//! `[category]`), `feeds`, `lists`, `querylog`, `policy`, `services` (`[license]` and `[powerbi]`), `log` (with `[metrics]`). How a file becomes a [`Config`]:
+//! `[category]`), `feeds`, `lists`, `safe_search`, `querylog`, `policy`, `services` (`[license]` and `[powerbi]`), `log` (with `[metrics]`). How a file becomes a [`Config`]:
 //! `document` (positions, environment), `value` (kinds of values), `words` (what a refusal says),
 //! `check` (contradictions), `faults` (how it is shown).
 
@@ -23,6 +23,7 @@ mod log;
 mod policy;
 mod querylog;
 mod resolve;
+mod safe_search;
 mod services;
 mod value;
 mod words;
@@ -38,6 +39,7 @@ pub use log::{Log, LogFormat, LogLevel, Metrics};
 pub use policy::{Inheritance, Policy};
 pub use querylog::QueryLog;
 pub use resolve::{Resolve, UpstreamCheck, Zone};
+pub use safe_search::SafeSearch;
 pub use services::{License, PowerBi, PublicKey};
 pub use value::ByteSize;
 
@@ -73,6 +75,8 @@ pub struct Config {
     pub feeds: Vec<Feed>,
     /// Subscribed lists.
     pub lists: Lists,
+    /// Search engines.
+    pub safe_search: SafeSearch,
     /// A line for every query.
     pub querylog: QueryLog,
     /// What holds for every policy.

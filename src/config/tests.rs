@@ -52,6 +52,19 @@ fn the_example_has_every_key() {
 }
 
 #[test]
+fn self_tests_have_a_name_of_their_own_or_none() {
+    let of = |text: &str| {
+        Config::parse("weir.toml", &format!("[dns]\nself_test = {text}\n")).map(|config| config.dns.self_test.0)
+    };
+    assert_eq!(of("false").expect("no fault"), None);
+    let base = of("\"Id.Filter.Example\"").expect("no fault").expect("a name");
+    assert_eq!(base.to_string(), "id.filter.example");
+    for text in ["true", "\"example\"", "\"\"", "7"] {
+        assert!(of(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn a_file_of_the_usual_shape_is_read() {
     let text = r#"
         [dns]
@@ -170,6 +183,7 @@ fn contradictions_are_told() {
         ("[dns]\nlisten = [\"127.0.0.1:53\", \"127.0.0.1:53\"]", "127.0.0.1:53 is listed twice"),
         ("[dns]\nlisten = [\"0.0.0.0:8443\"]", "the API cannot listen on 127.0.0.1:8443"),
         ("[api]\nlisten = \"127.0.0.1:5353\"", "the API cannot listen on 127.0.0.1:5353"),
+        ("[lists]\nupload_max = 5", "`upload_max` takes 1 KiB to 4 GiB, not 5 B"),
         ("[api]\nbody_max = 5", "`body_max` takes 1 KiB to 1 GiB, not 5 B"),
         ("[cache]\nttl_min_s = 60\nttl_max_s = 30", "`ttl_min_s` (60) is larger than `ttl_max_s` (30)"),
         ("[resolve]\nupstreams = [\"recurse\", \"192.0.2.1\"]", "`\"recurse\"` stands alone"),

@@ -7,14 +7,17 @@ use crate::{
     auth::LicenceKey,
     category::Catalogue,
     config::{self, Config},
-    feeds::FetchOptions,
+    feeds::{FetchOptions, Hosts},
     jobs::{CategoryFeed, FeedOrigin, ListOptions},
     listen::{Rate, Settings, TcpSettings},
     model::{DomainName, Level, ListSyntax},
     policy::Presets,
-    querylog, resolve,
+    publish::OwnNames,
+    querylog,
+    resolve::{self, Key, Resolver},
+    wire::rtype,
 };
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// Every how many datagrams over the rate limit one gets an empty truncated reply.
 const SLIP: u32 = 4;
@@ -46,10 +49,31 @@ pub(super) fn resolver_options(config: &Config) -> Result<resolve::Options, Daem
     })
 }
 
-/// Host names of this installation, which policies do not take away by category.
-pub(super) fn own_hosts(config: &Config) -> Vec<DomainName> {
+/// Names of this installation: its hosts, which no policy takes away, and where the self-tests are.
+pub(super) fn own_names(config: &Config) -> OwnNames {
     let names = config.api.names.iter().filter(|name| name.parse::<IpAddr>().is_err());
-    names.filter_map(|name| DomainName::from_text(name).ok()).collect()
+    OwnNames {
+        hosts: names.filter_map(|name| DomainName::from_text(name).ok()).collect(),
+        self_test: config.dns.self_test.0.clone(),
+    }
+}
+
+/// The addresses of hosts as the server's own upstreams have them, by no policy.
+pub(super) fn hosts(resolver: Resolver) -> Hosts {
+    Arc::new(move |host| {
+        let resolver = resolver.clone();
+        Box::pin(async move {
+            let Ok(name) = DomainName::from_text(&host) else { return Vec::new() };
+            let ask = |qtype| resolver.resolve(Key::plain(name.clone(), qtype));
+            let (v4, v6) = tokio::join!(ask(rtype::A), ask(rtype::AAAA));
+            v4.addresses().chain(v6.addresses()).collect()
+        })
+    })
+}
+
+/// What the system calls this node; empty where it does not say.
+pub(super) fn node() -> Box<str> {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().into()
 }
 
 /// What licence files are checked with.

@@ -9,7 +9,7 @@ use crate::{
     certs::{CertSource, CertStore},
     config::{ApiTls, Config, Inheritance},
     feeds::{Fetcher, Library},
-    jobs::{self, FeedParts, ListParts, Lists, ReportParts, Shelf},
+    jobs::{self, FeedParts, Feeds, ListParts, Lists, ReportParts, SafeSearch, SafeSearchParts, Shelf},
     listen::{Bound, Listeners},
     mail::Smtp,
     model::{Account, DnsSettings, Timestamp},
@@ -158,19 +158,19 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
             .map_err(io::Error::other)
             .map_err(io_error("loading subscribed lists"))??
     };
-    let own_hosts = parts::own_hosts(&config);
+    let own_names = parts::own_names(&config);
     let (publisher, publishing) =
-        Publisher::start_with(&store, shelf.key(), parts::presets(), &own_hosts, shelf.table())
+        Publisher::start_with(&store, shelf.key(), parts::presets(), own_names, shelf.table())
             .map_err(io_error("starting the publisher"))?;
+    let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
     let lists = Lists::new(ListParts {
         store: store.clone(),
         publisher: publisher.clone(),
         shelf,
-        fetcher: Fetcher::new(parts::fetch_options(&config))?,
+        fetcher: Fetcher::with_hosts(parts::fetch_options(&config), Some(parts::hosts(resolver.clone())))?,
         options: list_options,
         clock: now,
     });
-    let resolver = Resolver::new(&parts::resolver_options(&config)?)?;
     if let Some(row) = store.get::<DnsSettings>(Account::System, 1) {
         resolver.set_upstreams(Some(row.value.resolvers.into_iter().map(resolve::Upstream::Plain).collect()))?;
     }
@@ -193,7 +193,12 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
         sightings: sightings.clone(),
         unknown_clients: parts::unknown_clients(&config),
         block_page: BlockPage::default(),
+        node: parts::node(),
         udp_octets_max: usize::from(config.dns.udp_payload),
+        notices: Some(Arc::new({
+            let lists = lists.clone();
+            move |from, packet: &[u8]| lists.notified(from, packet)
+        })),
     });
     let certificates = match CertSource::of_api(&config) {
         Some(source) => Some(CertStore::open(source)?),
@@ -223,11 +228,33 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     };
     let (sign_ins, sign_in_trail) = auth::sign_in_trail(store.clone(), cancel.clone());
     tasks.spawn(sign_in_trail);
+    let feeds = Feeds::new(FeedParts {
+        dir: config.data.dir.join("feeds"),
+        out: category::of_feeds(&config),
+        feeds: parts::category_feeds(&config),
+        fetcher: lists.fetcher().clone(),
+        octets_max: config.lists.unpacked_max.0,
+        categories: categories.clone(),
+        clock: now,
+    });
+    let safe_search = SafeSearch::new(SafeSearchParts {
+        resolver: resolver.clone(),
+        fetcher: lists.fetcher().clone(),
+        google_domains: config.safe_search.google_domains.clone(),
+        file: config.data.dir.join("google-domains"),
+        clock: now,
+    });
+    if let Some(metrics) = &metrics {
+        let lists = lists.clone();
+        metrics.show(move |page| lists.show(page));
+    }
     let services = api::Services {
         filtering: Arc::new(path),
         metrics: metrics.clone(),
         stats: stats.clone(),
         lists: lists.clone(),
+        feeds: feeds.clone(),
+        safe_search: safe_search.clone(),
         signing_key: Arc::new(signing_key),
         sign_ins,
         mail: Arc::new(Smtp::new()),
@@ -240,18 +267,9 @@ async fn serve(config: Config, started: Instant) -> Result<(), DaemonError> {
     let tls = certificates.as_ref().map(|certificates| certificates.server_config(&[b"h2", b"http/1.1"]));
     tasks.spawn(api::serve(api_listener, tls, api, cancel.clone()));
     tasks.spawn(jobs::hourly_export(store.clone(), config.data.export_keep, cancel.clone()));
-    let feeds = FeedParts {
-        dir: config.data.dir.join("feeds"),
-        out: category::of_feeds(&config),
-        feeds: parts::category_feeds(&config),
-        fetcher: lists.fetcher().clone(),
-        octets_max: config.lists.unpacked_max.0,
-        categories: categories.clone(),
-        clock: now,
-    };
-    tasks.spawn(jobs::keep_feeds(feeds, cancel.clone()));
+    tasks.spawn(feeds.keep(cancel.clone()));
     tasks.spawn(lists.keep(cancel.clone()));
-    tasks.spawn(jobs::check_safe_search(resolver.clone(), cancel.clone()));
+    tasks.spawn(safe_search.keep(cancel.clone()));
     tasks.spawn(jobs::keep_image(store.clone(), cancel.clone()));
     tasks.spawn(jobs::keep_sightings(sightings, config.data.dir.clone(), cancel.clone()));
     tasks.spawn(jobs::delete_ended(store.clone(), publisher.clone(), now, cancel.clone()));
@@ -338,6 +356,7 @@ fn api_options(config: &Config) -> api::Options {
     api::Options {
         metrics_public: config.metrics.public,
         body_octets_max: usize::try_from(config.api.body_max.0).unwrap_or(usize::MAX),
+        upload_octets_max: config.lists.upload_max.0,
         key_rate: Rate { per_second: config.api.key_rate, burst: config.api.key_rate.saturating_mul(2) },
         address_rate: Rate { per_second: config.api.address_rate, burst: config.api.address_rate.saturating_mul(4) },
         copy_settings: config.policy.inheritance == Inheritance::Copy,

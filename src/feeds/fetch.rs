@@ -21,6 +21,7 @@ use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
     path::Path,
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -152,6 +153,9 @@ pub enum FetcherError {
     Client(#[from] reqwest::Error),
 }
 
+/// What finds the addresses of a host; none where it does not know any.
+pub type Hosts = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Vec<IpAddr>> + Send>> + Send + Sync>;
+
 /// Fetches lists. Cheap to clone.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -160,8 +164,14 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher. Fails where the system has no certificates to trust.
+    /// A fetcher that finds hosts by the system's resolver. Fails where the system has no certificates to trust.
     pub fn new(options: FetchOptions) -> Result<Self, FetcherError> {
+        Self::with_hosts(options, None)
+    }
+
+    /// A fetcher that asks `hosts` first, and the system's resolver for what that does not know: so no policy, be it
+    /// of this very server, takes away the host of a list.
+    pub fn with_hosts(options: FetchOptions, hosts: Option<Hosts>) -> Result<Self, FetcherError> {
         let options = Arc::new(options);
         let client = Client::builder()
             .tls_backend_preconfigured(hickory_net::tls::client_config()?)
@@ -172,7 +182,7 @@ impl Fetcher {
             .read_timeout(SILENCE_PATIENCE)
             .pool_max_idle_per_host(0)
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Guarded(options.clone()))
+            .dns_resolver(Guarded { options: options.clone(), hosts })
             .build()?;
         Ok(Fetcher { client, options })
     }
@@ -180,6 +190,15 @@ impl Fetcher {
     /// What is fetched, and how much of it.
     pub fn options(&self) -> &FetchOptions {
         &self.options
+    }
+
+    /// The same fetcher with smaller bounds.
+    #[must_use]
+    pub fn within(&self, octets_max: u64, timeout: Duration) -> Fetcher {
+        let octets_max = octets_max.min(self.options.octets_max);
+        let timeout = timeout.min(self.options.timeout);
+        let options = FetchOptions { octets_max, timeout, ..FetchOptions::clone(&self.options) };
+        Fetcher { client: self.client.clone(), options: Arc::new(options) }
     }
 
     /// The URL, if it may be fetched as far as its text tells; its host's addresses are checked when it is.
@@ -354,17 +373,26 @@ impl fmt::Display for AddressRefused {
 
 impl Error for AddressRefused {}
 
-/// Resolves hosts by the system's resolver and lets addresses through that may be spoken to. One that may not be
-/// refuses the host: who mixes addresses is up to something.
-struct Guarded(Arc<FetchOptions>);
+/// Resolves hosts and lets addresses through that may be spoken to. One that may not be refuses the host: who mixes
+/// addresses is up to something.
+struct Guarded {
+    options: Arc<FetchOptions>,
+    hosts: Option<Hosts>,
+}
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let options = self.0.clone();
+        let (options, hosts) = (self.options.clone(), self.hosts.clone());
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.take(ADDRESSES_MAX).collect();
+            let mut found: Vec<SocketAddr> = match hosts {
+                Some(hosts) => hosts(host.clone()).await.into_iter().map(|address| (address, 0).into()).collect(),
+                None => Vec::new(),
+            };
+            if found.is_empty() {
+                found = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            }
+            found.truncate(ADDRESSES_MAX);
             for address in &found {
                 if let Some(what) = refusal(address.ip(), &options.allow_private) {
                     return Err(AddressRefused { host, address: address.ip(), what }.into());

@@ -25,6 +25,8 @@ const RAW: &str = "raw.zst";
 const COMPILED: &str = "compiled";
 const HELD: &str = "held.zst";
 const STATE: &str = "state.json";
+/// What the names of uploads on their way begin with.
+const UPLOAD: &str = "upload-";
 /// What is being written, or came from the network and was not looked at yet.
 const NEW: &str = "new";
 const BUFFER_OCTETS: usize = 128 << 10;
@@ -97,6 +99,12 @@ impl Library {
     pub fn open(data: &Path) -> Result<Self, LibraryError> {
         let dir = data.join(FOLDER);
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
+        for entry in fs::read_dir(&dir).map_err(at(&dir))?.flatten() {
+            // The upload of a process that is no more.
+            if entry.file_name().to_string_lossy().starts_with(UPLOAD) {
+                forget(&entry.path());
+            }
+        }
         let path = dir.join(KEY);
         let key = match fs::read(&path) {
             Ok(octets) => octets.try_into().ok().map(u64::from_le_bytes),
@@ -131,6 +139,11 @@ impl Library {
         let folder = self.folder(id);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at(&folder))?;
         Ok(folder.join("inbox"))
+    }
+
+    /// A new path for a list that is on its way in from a person, whose list is not known yet.
+    pub fn upload_path(&self) -> PathBuf {
+        self.dir.join(format!("{UPLOAD}{}", uuid::Uuid::new_v4().simple()))
     }
 
     /// How a list stands; as one nobody fetched where nothing readable is there.
@@ -229,6 +242,16 @@ impl Library {
         zstd::Decoder::new(File::open(&path).map_err(at(&path))?).map_err(at(&path))
     }
 
+    /// Whether there is a last good copy.
+    pub(super) fn has_copy(&self, id: ListSourceId) -> bool {
+        self.folder(id).join(RAW).exists()
+    }
+
+    /// The last good copy, octet for octet as it came.
+    pub(super) fn last_copy(&self, id: ListSourceId) -> Result<impl Read + use<>, LibraryError> {
+        self.unpacked(id, RAW)
+    }
+
     /// The records of a transferred zone, as they serve.
     pub fn zone(&self, id: ListSourceId) -> Result<ZoneCopy, LibraryError> {
         read_zone(self.unpacked(id, RAW)?, ParseOptions::OCTETS_MAX).map_err(LibraryError::from)
@@ -314,15 +337,7 @@ impl Library {
     ) -> Result<(CompiledList, Counted, ImportReport), LibraryError> {
         let file = BufReader::with_capacity(BUFFER_OCTETS, File::open(packed).map_err(at(packed))?);
         let octets = Told { inner: zstd::Decoder::with_buffer(file).map_err(at(packed))?, progress };
-        let options = ParseOptions {
-            syntax: recipe.syntax,
-            reach: recipe.reach,
-            hosts: recipe.hosts,
-            zone: recipe.zone.as_deref().and_then(|zone| DomainName::from_text(zone).ok()),
-            rules_max: bounds.rules_max,
-            octets_max: bounds.octets_max,
-            ..ParseOptions::default()
-        };
+        let options = options(recipe, bounds);
         let mut builder = ListBuilder::new(self.key);
         let report = match &options.zone {
             Some(zone) if recipe.zone.is_some() => {
@@ -363,6 +378,19 @@ impl Draft {
     /// Whether it has no rule at all.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+}
+
+/// How a list is read by its recipe.
+pub(super) fn options(recipe: &Recipe, bounds: Bounds) -> ParseOptions {
+    ParseOptions {
+        syntax: recipe.syntax,
+        reach: recipe.reach,
+        hosts: recipe.hosts,
+        zone: recipe.zone.as_deref().and_then(|zone| DomainName::from_text(zone).ok()),
+        rules_max: bounds.rules_max,
+        octets_max: bounds.octets_max,
+        ..ParseOptions::default()
     }
 }
 

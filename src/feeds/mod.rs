@@ -6,7 +6,8 @@
 //!
 //! `fetch` brings one list over HTTPS, from addresses that `guard` lets it speak to. `library` keeps the last good copy of
 //! every list on disk, with its compiled form, so that a restart serves without a network; `state` says how a list
-//! stands and when it is looked at again. When that is done is for `jobs`.
+//! stands and when it is looked at again. When that is done is for `jobs`. `search` looks
+//! for rules in the copies.
 //!
 //! Nothing here trusts what it reads: octets, lines, rules, the length of a line and the time of a transfer
 //! have bounds, and a list that passes one is refused whole, because half a list is worse than yesterday's.
@@ -17,14 +18,16 @@ mod fetch;
 mod guard;
 mod library;
 mod progress;
+mod search;
 mod state;
 pub mod syntax;
 mod transfer;
 
-pub use fetch::{FetchError, FetchOptions, Fetched, Fetcher, FetcherError, Trust, Validators};
+pub use fetch::{FetchError, FetchOptions, Fetched, Fetcher, FetcherError, Hosts, Trust, Validators};
 pub use guard::refusal;
 pub use library::{Bounds, Copied, Draft, Library, LibraryError};
 pub use progress::{Far, Progress};
+pub use search::{Findings, FoundRule, Part, Sought};
 pub use state::{ERRORS_MAX, Held, ListState, Recipe, Standing, Version, origin_text};
 pub use syntax::{ImportReport, ParseError, ParseOptions, RuleCounts, Sample, parse};
-pub use transfer::{Primary, Transfer, TransferError, TransferKey, TransferLimits, ZoneCopy, transfer};
+pub use transfer::{Primary, Transfer, TransferError, TransferKey, TransferLimits, ZoneCopy, notice, transfer};

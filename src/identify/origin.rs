@@ -42,3 +42,10 @@ pub struct Origin {
     /// How it came.
     pub transport: Transport,
 }
+
+impl Origin {
+    /// Whether it came over a connection, whose other end is who it says.
+    pub fn is_stream(&self) -> bool {
+        self.transport != Transport::Udp
+    }
+}

@@ -81,7 +81,8 @@ mod tests {
         let batch = Batch::new(Actor::Daemon, "test", Timestamp(0));
         store.commit(rows.iter().fold(batch, |batch, row| batch.create(row))).await.expect("commits");
         let presets = Presets { low: Default::default(), moderate: Default::default(), high: Default::default() };
-        let (publisher, _) = Publisher::start(&store, NameKey(1), presets, &[]).expect("starts");
+        let (publisher, _) =
+            Publisher::start(&store, NameKey(1), presets, crate::publish::OwnNames::default()).expect("starts");
         let due = ended(&publisher.snapshot().load(), Timestamp(100));
         assert_eq!(due, [EntryId(3), EntryId(2)]);
         let longer = store.find::<ListEntry>(2).expect("is there");

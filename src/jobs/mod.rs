@@ -10,7 +10,7 @@
 //! - `image`: now and then all rows as one file, so that a start after a crash takes seconds;
 //! - `lists`: subscribed lists fetched, read and put into one table;
 //! - `reports`: reports that are due, made and mailed;
-//! - `safe_search`: once a day, whether the filtered hosts of search engines are still there;
+//! - `safe_search`: once a day, whether the filtered hosts of search engines are still there, and whether Google has new names;
 //! - `sightings`: what was asked for before, kept for the next start.
 
 mod ended;
@@ -24,9 +24,9 @@ mod sightings;
 
 pub use ended::delete_ended;
 pub use export::hourly_export;
-pub use feeds::{CategoryFeed, FeedOrigin, FeedParts, keep_feeds};
+pub use feeds::{CategoryFeed, FeedHeld, FeedIndex, FeedOrigin, FeedParts, FeedReport, FeedState, FeedStatus, Feeds};
 pub use image::keep_image;
-pub use lists::{ListOptions, ListParts, ListStatus, Lists, RefreshError, Shelf, list_secret_context};
+pub use lists::{ListOptions, ListParts, ListStatus, Lists, RefreshError, SearchError, Shelf, list_secret_context};
 pub use reports::{ReportParts, mail_reports};
-pub use safe_search::check_safe_search;
+pub use safe_search::{GoogleDomains, SafeSearch, SafeSearchParts};
 pub use sightings::keep_sightings;

@@ -49,6 +49,8 @@ pub enum Effect {
     Block,
     /// Excepts from blocking by the rules of subscribed lists.
     Allow,
+    /// Excepts from the answers that rules of subscribed lists prescribe, and not from their blocks.
+    NoAnswer,
     /// Answers this.
     Answer(Box<FixedAnswer>),
 }
@@ -113,7 +115,7 @@ pub struct Conditions {
 pub enum ClientTerm {
     /// By address.
     Net(IpNet),
-    /// By the name of a device, a person or a group, in lower case.
+    /// By the name of a device, a person, a group or a location, each character in lower case.
     Name(Box<str>),
 }
 

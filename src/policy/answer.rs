@@ -2,12 +2,12 @@
 
 use super::{
     Categories, Cause, CompiledPolicy, Decision, ListSelection, NoTrace, Question, Snapshot, Step, Suffixes, Trace,
-    TraceSteps, Verdict, evaluate_address, evaluate_target,
+    TraceSteps, Verdict, evaluate_address, evaluate_target, rule_for,
 };
 use crate::{
     identify::{Client, PrefixTable},
-    model::{AddressTrigger, AnswerAction, AnswerSettings, DomainName, FilterMode, Name, Timestamp},
-    wire::{Contents, carried_v4, is_private},
+    model::{AddressTrigger, AnswerAction, AnswerSettings, DomainName, FilterMode, FixedAnswer, Name, Timestamp},
+    wire::{Contents, Sections, carried_v4, is_private, rtype, translated_v4},
 };
 use std::{
     net::IpAddr,
@@ -96,6 +96,8 @@ pub struct Resolved<'a> {
     pub octets: &'a [u8],
     /// It comes from a zone with upstreams of its own.
     pub forwarded: bool,
+    /// The question came over a connection.
+    pub stream: bool,
 }
 
 /// What becomes of an answer.
@@ -105,6 +107,9 @@ pub enum Inspected {
     Untouched(Option<Decision>),
     /// The policy's block answer takes its place.
     Blocked(Decision),
+    /// It ends at an alias whose target has an answer that a rule prescribes ([`Rewrite::Rule`](super::Rewrite)); the
+    /// decision's target says which of the names it leads to.
+    Prescribed(Decision),
     /// It is given without some of what is in it.
     Changed {
         /// What removed the first record; `None` where nothing but ECH configurations is removed.
@@ -123,6 +128,11 @@ pub enum Inspected {
 ///   as it is, octet for octet. That is how a policy lists a domain whose addresses are private, beside
 ///   its list of such names; names of zones with upstreams of their own need neither.
 /// - A policy that does not look at answers still hears the operator's lists.
+/// - Where a rule prescribes the answer for a name that an alias (CNAME) leads to, the answer ends there and goes on as
+///   prescribed, whatever the policy's action. Other records that lead to such a name stay where addresses or another
+///   name are prescribed, because whoever goes on asks for that name and is told; a service record with hints does not,
+///   since nobody need ask, and nothing does where the prescription is a denial: these are findings like a block. So
+///   are prescriptions for an answer's addresses and name servers: they belong to no name that was asked for.
 /// - Private addresses are always removed, other findings as the policy's action says. One block is enough: nothing is
 ///   looked at behind it.
 /// - A permissive policy only tells of the first finding, and leaves ECH. A pause ends all but the operator's lists.
@@ -147,8 +157,13 @@ pub fn inspect(
 
     for (index, (record, name)) in resolved.contents.leads().enumerate() {
         let suffixes = Suffixes::new(name, snapshot.key);
-        let question =
-            Question { suffixes: &suffixes, qtype: resolved.qtype, client: resolved.client, at: resolved.at };
+        let question = Question {
+            suffixes: &suffixes,
+            qtype: resolved.qtype,
+            client: resolved.client,
+            at: resolved.at,
+            stream: resolved.stream,
+        };
         let index = index.min(u8::MAX as usize) as u8;
         let found = evaluate_target(snapshot, policy, &question, index, categories, &mut NoTrace)
             .filter(|found| settings.inspect || found.is_operators() || is_own(found));
@@ -158,7 +173,14 @@ pub fn inspect(
             let finding = steps.0.pop().map_or_else(|| "nothing blocks it".into(), |step| step.finding);
             step(format!("leads to {name}: {finding}"), found.is_some_and(|found| !found.spared))
         });
-        let Some(found) = found else { continue };
+        let Some(mut found) = found else { continue };
+        if let Verdict::Rewrite(_) = found.verdict {
+            match prescription(snapshot, policy, &question, resolved, record) {
+                Prescription::Chain if findings.records.is_empty() => return Inspected::Prescribed(found),
+                Prescription::Elsewhere => continue,
+                Prescription::Chain | Prescription::Denial => found.verdict = Verdict::Block,
+            }
+        }
         if let Some(blocked) = findings.take(found, record, settings.action) {
             return Inspected::Blocked(blocked);
         }
@@ -175,11 +197,18 @@ pub fn inspect(
     }
     if policy.filter.some_list(ListSelection::has_answer_addresses) {
         let suffixes = Suffixes::new(resolved.name, snapshot.key);
-        let question =
-            Question { suffixes: &suffixes, qtype: resolved.qtype, client: resolved.client, at: resolved.at };
+        let question = Question {
+            suffixes: &suffixes,
+            qtype: resolved.qtype,
+            client: resolved.client,
+            at: resolved.at,
+            stream: resolved.stream,
+        };
         for (record, address) in resolved.contents.addresses(resolved.octets) {
-            let found = evaluate_address(snapshot, policy, &question, AddressTrigger::Answer, address, &mut NoTrace);
-            let Some(found) = found.filter(|found| settings.inspect || found.is_operators()) else { continue };
+            let judge =
+                |address| evaluate_address(snapshot, policy, &question, AddressTrigger::Answer, address, &mut NoTrace);
+            let heard = |found: &Decision| settings.inspect || found.is_operators();
+            let Some(found) = reached(policy, address).filter_map(judge).find(heard) else { continue };
             trace.step(|| step(format!("a subscribed list has address {address}"), !found.spared));
             if let Some(blocked) = findings.take(found, record, settings.action) {
                 return Inspected::Blocked(blocked);
@@ -187,10 +216,12 @@ pub fn inspect(
         }
     }
 
-    let private = settings.rebinding && resolved.contents.has_private() && !resolved.forwarded && !active.paused;
+    let translates = policy.filter.resolving.dns64.is_some();
+    let private =
+        settings.rebinding && (resolved.contents.has_private() || translates) && !resolved.forwarded && !active.paused;
     if private && !settings.may_be_private(resolved.name) {
         for (record, address) in resolved.contents.addresses(resolved.octets) {
-            if is_private(address) {
+            if reached(policy, address).any(is_private) {
                 trace.step(|| step(format!("address {address} is private, the name is public"), !permissive));
                 let found = finding(policy, Cause::Address { rebinding: true }, permissive);
                 findings.take(found, record, AnswerAction::Remove);
@@ -210,15 +241,58 @@ pub fn inspect(
     Inspected::Changed { decision: findings.removed.or(findings.spared), records: findings.records, strip_ech }
 }
 
+/// What it comes to that the answer is prescribed for a name that a record leads to.
+enum Prescription {
+    /// The record is an alias.
+    Chain,
+    /// Whoever goes on to the name asks for it, and is told what is prescribed.
+    Elsewhere,
+    /// The name is taken away, or what the record says leads past it.
+    Denial,
+}
+
+fn prescription(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    target: &Question<'_>,
+    resolved: &Resolved<'_>,
+    record: u16,
+) -> Prescription {
+    let records = Sections::new(resolved.name, resolved.octets, record.saturating_add(1));
+    let number = records.last().map_or(0, |record| record.rtype);
+    // Whoever asks for the alias itself does not go on by it.
+    if matches!(number, rtype::CNAME | rtype::DNAME) && target.qtype != rtype::CNAME {
+        return Prescription::Chain;
+    }
+    let hit = rule_for(snapshot, policy, target, true);
+    let hints = || resolved.contents.addresses(resolved.octets).any(|(of, _)| of == record);
+    match hit.and_then(|hit| snapshot.lists.answer(hit)) {
+        Some(FixedAnswer::Truncate) => Prescription::Elsewhere,
+        Some(FixedAnswer::Records(_) | FixedAnswer::Alias(_) | FixedAnswer::AliasBelow(_)) if !hints() => {
+            Prescription::Elsewhere
+        }
+        _ => Prescription::Denial,
+    }
+}
+
+/// An address and those it reaches: behind a translator, one of them that of the policy's DNS64, an IPv6 address leads
+/// to the IPv4 address in it.
+fn reached(policy: &CompiledPolicy, address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let (carried, translated) = match address {
+        IpAddr::V6(v6) => {
+            let prefix = policy.filter.resolving.dns64;
+            (carried_v4(v6), prefix.and_then(|prefix| translated_v4(prefix, v6)))
+        }
+        IpAddr::V4(_) => (None, None),
+    };
+    let behind = carried.into_iter().chain(translated.filter(|v4| carried != Some(*v4)));
+    std::iter::once(address).chain(behind.map(IpAddr::V4))
+}
+
 /// Why the policy itself blocks an address.
 fn blocked_address(policy: &CompiledPolicy, address: IpAddr) -> Option<Cause> {
     let blocked = policy.filter.answers.blocked.as_ref()?;
-    // Behind a translator, an IPv6 address reaches the IPv4 address in it.
-    let carried = match address {
-        IpAddr::V6(address) => carried_v4(address).map(IpAddr::V4),
-        IpAddr::V4(_) => None,
-    };
-    let found = std::iter::once(address).chain(carried).any(|address| blocked.longest_match(address).is_some());
+    let found = reached(policy, address).any(|address| blocked.longest_match(address).is_some());
     found.then_some(Cause::Address { rebinding: false })
 }
 

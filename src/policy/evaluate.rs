@@ -23,6 +23,8 @@ pub struct Question<'a> {
     pub client: &'a Client,
     /// The moment; it need not be right where [`Snapshot::is_timed`] is false.
     pub at: Timestamp,
+    /// It came over a connection: a rule that asks for one (RPZ's `tcp-only`) has nothing more to say.
+    pub stream: bool,
 }
 
 /// What categories a name has: those of the name and of its parents down to the registrable
@@ -188,12 +190,14 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether a list, a service or a word let the name through, or the name leads to a search engine's filtered host:
-    /// then the answer is not looked at again.
+    /// Whether a list, a service or a word let the name through, or the name is a host of this installation, or leads to
+    /// a search engine's filtered host: then the answer is not looked at again.
     pub fn allowed_by_list(&self) -> bool {
         let searches = matches!(self.verdict, Verdict::Rewrite(Rewrite::Search { .. }));
-        let allows =
-            matches!(self.cause, Cause::List { .. } | Cause::Service(_) | Cause::Word(_) | Cause::Subscribed { .. });
+        let allows = matches!(
+            self.cause,
+            Cause::OwnName | Cause::List { .. } | Cause::Service(_) | Cause::Word(_) | Cause::Subscribed { .. }
+        );
         searches || self.verdict == Verdict::Allow && !self.spared && allows
     }
 
@@ -224,8 +228,9 @@ impl Decision {
 
 /// Decides one question. The first step that decides, wins:
 ///
-/// 1. **Own names**: DDR (`resolver.arpa`), `localhost`, `onion`, `invalid`, and the canaries where
-///    the policy blocks filter evasion.
+/// 1. **Own names**: DDR (`resolver.arpa`), `localhost`, `onion`, `invalid`, the self-test, and the canaries where
+///    the policy blocks filter evasion. Hosts of this installation are resolved and pass as they are, unless a local
+///    record says where they are.
 /// 2. **Local records** of the policy.
 /// 4. **Lists**, from the operator down: the system's global list, the MSP's list, the policy's own
 ///    list, then the list of the customer's default policy for each action the policy inherits. The
@@ -246,7 +251,8 @@ impl Decision {
 ///    none. What step 4 allowed stays as it is, but in a policy that lets through nothing else.
 /// 9. **Resolve**, then look at the answer ([`inspect`](super::inspect)): [`evaluate_target`] for each name it leads to
 ///    (CNAME, DNAME, HTTPS, SVCB, MX, SRV, PTR and others), every address and hint against blocked networks,
-///    private addresses of public names are removed. The answer for a name that step 4 allowed is not looked at.
+///    private addresses of public names are removed. Where a rule prescribes the answer for an alias, the chain stays
+///    up to that name and goes on as prescribed. The answer for a name that step 4 allowed is not looked at.
 /// 10. **Allow.**
 ///
 /// No step allocates.
@@ -260,18 +266,26 @@ pub fn evaluate(
     trace: &mut impl Trace,
 ) -> Decision {
     let suffixes = question.suffixes;
-    let own = own::own_name(suffixes.name(), policy.filter.close_bypasses);
+    let own = own::own_name(suffixes.name(), policy.filter.close_bypasses)
+        .or_else(|| own::is_self_test(suffixes.name(), snapshot.self_test.as_ref()).then_some(OwnName::SelfTest));
+    let own_host = own.is_none()
+        && is_own_host(snapshot, suffixes)
+        && (policy.records.is_empty() || policy.records.find(suffixes, question.qtype).is_none());
     trace.step(|| Step {
         number: 1,
         title: "own names",
         finding: match own {
             Some(own) => format!("{} is answered here: {own:?}", suffixes.name()),
+            None if own_host => format!("{} is a host of this installation, which nothing takes away", suffixes.name()),
             None => "no own or special name".into(),
         },
-        decided: own.is_some(),
+        decided: own.is_some() || own_host,
     });
     if let Some(own) = own {
         return Decision::new(policy.id, Verdict::Own(own), Cause::OwnName);
+    }
+    if own_host {
+        return Decision::new(policy.id, Verdict::Allow, Cause::OwnName);
     }
     if !policy.records.is_empty() {
         let record = policy.records.find(suffixes, question.qtype);
@@ -304,8 +318,9 @@ pub fn evaluate(
     decision
 }
 
-/// Decides one name that an answer leads to by steps 4 to 6. Unclassified targets pass: step 7 is about what was
-/// asked for. A target that is a canary makes the whole answer one.
+/// Decides one name that an answer leads to by steps 4 to 6: a block, or [`Rewrite::Rule`] where a rule prescribes
+/// the answer for it. Unclassified targets pass: step 7 is about what was asked for; so do hosts of this installation.
+/// A target that is a canary makes the whole answer one.
 pub fn evaluate_target(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
@@ -319,9 +334,12 @@ pub fn evaluate_target(
         let canary = Decision::new(policy.id, Verdict::Own(OwnName::Canary), Cause::OwnName);
         return Some(Decision { target: Some(index), ..canary });
     }
+    if is_own_host(snapshot, target.suffixes) {
+        return None;
+    }
     let mut decision = judge_spellings(snapshot, policy, &active, target, true, categories, trace);
     decision.target = Some(index);
-    let blocks = decision.verdict == Verdict::Block
+    let blocks = matches!(decision.verdict, Verdict::Block | Verdict::Rewrite(_))
         && !matches!(decision.cause, Cause::Unclassified | Cause::NotAllowed | Cause::Hours | Cause::Detected(_));
     decision.spare(&active);
     blocks.then_some(decision)
@@ -368,7 +386,11 @@ fn judge_spellings(
     let suffixes = Suffixes::new(other.as_name(), snapshot.key);
     let question = Question { suffixes: &suffixes, ..*question };
     let taken = judge(snapshot, policy, active, &question, target, categories, trace);
-    if taken.verdict == Verdict::Block { taken } else { decision }
+    match taken.verdict {
+        // What is prescribed for the other name is no answer for this one.
+        Verdict::Block | Verdict::Rewrite(_) => Decision { verdict: Verdict::Block, ..taken },
+        Verdict::Allow | Verdict::Own(_) => decision,
+    }
 }
 
 /// Steps 4 to 10; `target`: the name is one that an answer leads to.
@@ -396,7 +418,7 @@ fn judge(
     if active.paused {
         let found = subscribed::search(snapshot, policy, active, question, target, protected, trace);
         if let Some(found) = found.filter(|found| found.operator && found.everywhere) {
-            return subscribed_decision(policy, found, target);
+            return subscribed_decision(policy, found);
         }
         trace.step(|| Step { number: 4, title: "pause", finding: "the policy is paused".into(), decided: true });
         return decision(Verdict::Allow, Cause::Paused);
@@ -430,7 +452,7 @@ fn judge(
     }
 
     if let Some(found) = subscribed::search(snapshot, policy, active, question, target, protected, trace) {
-        return subscribed_decision(policy, found, target);
+        return subscribed_decision(policy, found);
     }
 
     let account = policy.customer.map_or(Account::System, Account::Customer);
@@ -486,13 +508,12 @@ fn judge(
     decision(Verdict::Allow, Cause::Default { all })
 }
 
-/// What a rule of a subscribed list comes to. An answer that is prescribed for a name blocks where an answer leads to
-/// that name: the question was another one.
-fn subscribed_decision(policy: &CompiledPolicy, found: subscribed::Found, target: bool) -> Decision {
+/// What a rule of a subscribed list comes to.
+fn subscribed_decision(policy: &CompiledPolicy, found: subscribed::Found) -> Decision {
     let verdict = match found.effect {
         ListEffect::Allow => Verdict::Allow,
-        ListEffect::Answer if !target => Verdict::Rewrite(Rewrite::Rule(found.list)),
-        ListEffect::Block | ListEffect::Answer | ListEffect::Except => Verdict::Block,
+        ListEffect::Answer => Verdict::Rewrite(Rewrite::Rule(found.list)),
+        ListEffect::Block | ListEffect::Except => Verdict::Block,
     };
     Decision::new(policy.id, verdict, Cause::Subscribed { list: found.list, operator: found.operator })
 }
@@ -508,7 +529,7 @@ pub fn evaluate_address(
     trace: &mut impl Trace,
 ) -> Option<Decision> {
     let active = policy.filter.active(question.at);
-    let found = subscribed::search_address(snapshot, policy, &active, question.suffixes, trigger, address, trace)?;
+    let found = subscribed::search_address(snapshot, policy, &active, question, trigger, address, trace)?;
     blocked_by_answer(policy, found, &active)
 }
 
@@ -525,15 +546,21 @@ pub fn evaluate_name_server(
     blocked_by_answer(policy, found, &active)
 }
 
-/// The block that something in an answer deserves; what an answer leads to cannot allow.
+/// The block that an address or a name server of an answer deserves: these cannot allow, and an answer that a rule
+/// prescribes for them is no answer for the name.
 fn blocked_by_answer(policy: &CompiledPolicy, found: subscribed::Found, active: &Active) -> Option<Decision> {
     if found.effect == ListEffect::Allow || active.paused && !(found.operator && found.everywhere) {
         return None;
     }
-    let mut decision = subscribed_decision(policy, found, true);
-    decision.target = Some(0);
+    let mut decision = Decision { verdict: Verdict::Block, target: Some(0), ..subscribed_decision(policy, found) };
     decision.spare(active);
     Some(decision)
+}
+
+/// Whether the name is that of a host of this installation. What lies below one is protected only
+/// ([`is_protected`]).
+fn is_own_host(snapshot: &Snapshot, suffixes: &Suffixes<'_>) -> bool {
+    !snapshot.own_hosts.is_empty() && snapshot.own_hosts.at(suffixes, suffixes.label_count()).is_some()
 }
 
 /// Whether no category, service or missing category may take the name away.

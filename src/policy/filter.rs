@@ -128,7 +128,7 @@ impl CompiledFilter {
 
     /// The subscribed lists that count: one choice, or one for each schedule that brings lists at this moment.
     #[inline]
-    pub fn lists_at(&self, active: &Active) -> impl Iterator<Item = &ListSelection> {
+    pub fn lists_at(&self, active: &Active) -> impl Iterator<Item = &ListSelection> + Clone {
         let timed = self.timed_lists.iter().filter(|(number, _)| active.lists >> number & 1 == 1);
         let base = (active.lists == 0).then_some(&self.lists);
         base.into_iter().chain(timed.map(|(_, lists)| lists))

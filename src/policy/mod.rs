@@ -58,11 +58,11 @@ pub use filter::{Active, CompiledFilter, effective_filter};
 pub use known::KnownNames;
 pub use lists::{
     CompiledList, Counted, LISTS_MAX, ListBuilder, ListEffect, ListFileError, ListHit, ListProfile, ListSelection,
-    ListTable, Who,
+    ListTable, Sought, Who, is_about,
 };
 pub use name_map::NameMap;
 pub use names::{ListMatch, NameList, Rule};
-pub use own::{OwnName, own_name};
+pub use own::{OwnName, is_self_test, own_name};
 pub use records::LocalRecords;
 pub use routes::{RouteSet, Routing};
 pub use schedule::{LocalTime, SCHEDULES_MAX, Schedules, Zones};

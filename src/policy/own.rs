@@ -1,6 +1,6 @@
 //! Names that are answered here whatever the lists say, and names no category may take away.
 
-use crate::model::{CategoryId, Name};
+use crate::model::{CategoryId, DomainName, Name};
 
 /// Filter evasion: proxies, VPNs, public encrypted DNS (categories.toml, id 11). A policy that
 /// blocks it wants the signals below sent.
@@ -20,6 +20,8 @@ pub enum OwnName {
     Loopback,
     /// NXDOMAIN: `onion` (RFC 7686, section 2) and `invalid` (RFC 6761, section 6.4).
     NeverExists,
+    /// Who asks and by which policy, told to whoever asks; see [`is_self_test`].
+    SelfTest,
 }
 
 /// Names below and at which the answer is ours.
@@ -56,6 +58,15 @@ pub fn own_name(name: Name<'_>, close_bypasses: bool) -> Option<OwnName> {
         }
     }
     (close_bypasses && is_canary(name)).then_some(OwnName::Canary)
+}
+
+/// Whether the name is a self-test of this installation: `check.<base>`, or `<anything>-check.<base>`, which no cache
+/// on the way can know. `base` is `None` where there is none.
+pub fn is_self_test(name: Name<'_>, base: Option<&DomainName>) -> bool {
+    let Some(base) = base else { return false };
+    let (wire, base) = (name.as_wire(), base.as_name().as_wire());
+    let Some(label) = wire.strip_suffix(base).and_then(|front| front.split_first()) else { return false };
+    usize::from(*label.0) == label.1.len() && (label.1 == b"check" || label.1.ends_with(b"-check"))
 }
 
 /// Whether the name's NXDOMAIN is a signal.
@@ -166,6 +177,26 @@ mod tests {
         }
         for name in ["www.icloud.com", "gateway.fe2.apple-dns.net", "apple-dns.net", "mask.apple-dns.net.example"] {
             assert_eq!(own(name, true), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn self_tests_are_one_label_below_their_base() {
+        let base = DomainName::from_text("weir.internal").expect("valid");
+        for (name, expected) in [
+            ("check.weir.internal", true),
+            ("x7f3-check.weir.internal", true),
+            ("-check.weir.internal", true),
+            ("xcheck.weir.internal", false),
+            ("check.check.weir.internal", false),
+            ("a.x-check.weir.internal", false),
+            ("weir.internal", false),
+            ("check.xweir.internal", false),
+            ("internal", false),
+        ] {
+            let name = DomainName::from_text(name).expect("valid");
+            assert_eq!(is_self_test(name.as_name(), Some(&base)), expected, "{name}");
+            assert!(!is_self_test(name.as_name(), None));
         }
     }
 

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     identify::{Client, Evidence, Identified, PrefixTable, Supposed},
     model::{
-        BlockAnswer, CategorySet, CustomerId, EntryId, InternalUserId, LocationId, MspId, PolicyId, SafeSearch,
-        Timestamp,
+        BlockAnswer, CategorySet, CustomerId, DomainName, EntryId, InternalUserId, LocationId, MspId, PolicyId,
+        SafeSearch, Timestamp,
     },
 };
 use std::{net::IpAddr, sync::Arc};
@@ -127,6 +127,10 @@ pub struct CompiledUser {
     pub own: Option<PolicyId>,
     /// The policy of the enabled group with the highest weight.
     pub group: Option<PolicyId>,
+    /// Its name, for rules of lists.
+    pub name: Box<str>,
+    /// Names of the enabled groups it is in, for rules of lists.
+    pub groups: Box<[Arc<str>]>,
 }
 
 /// A device with its policy, its place and its user.
@@ -140,6 +144,8 @@ pub struct CompiledDevice {
     pub location: Option<LocationId>,
     /// Who uses it.
     pub user: Option<InternalUserId>,
+    /// Its name, for rules of lists.
+    pub name: Box<str>,
 }
 
 /// Everything that decides. Immutable; a change makes another one that shares nearly all of it.
@@ -169,8 +175,10 @@ pub struct Snapshot {
     pub ranges: Arc<PrefixTable<LocationId>>,
     /// Names this program knows by itself.
     pub known: Arc<KnownNames>,
-    /// Hosts of this installation, with all below: no category takes them away.
+    /// Hosts of this installation: nothing takes them away, and no category, service or subscribed list what lies below.
     pub own_hosts: NameMap<()>,
+    /// Below which name the self-tests are; `None`: there are none.
+    pub self_test: Option<DomainName>,
     /// Entries of all lists together.
     pub entries: usize,
     /// Subscribed lists, all in one table.
@@ -200,6 +208,7 @@ impl Snapshot {
             ranges: Arc::default(),
             known: Arc::new(KnownNames::new(key)),
             own_hosts: NameMap::new(key),
+            self_test: None,
             entries: 0,
             lists: Arc::new(ListTable::empty()),
             sources: Slab::default(),

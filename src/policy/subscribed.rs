@@ -1,10 +1,9 @@
 //! Step 5: the lists a policy subscribes to.
 
-use super::{Active, CompiledPolicy, ListEffect, ListHit, Question, Snapshot, Step, Suffixes, Trace, Who};
-use crate::{
-    identify::Client,
-    model::{Account, AddressTrigger, ListSourceId},
+use super::{
+    Active, CompiledPolicy, ListEffect, ListHit, ListSelection, Question, Snapshot, Sought, Step, Suffixes, Trace, Who,
 };
+use crate::model::{Account, AddressTrigger, ListSourceId};
 use std::net::IpAddr;
 
 /// A subscribed list as the query path sees it.
@@ -29,14 +28,35 @@ pub(super) struct Found {
     pub effect: ListEffect,
 }
 
-/// The address that conditions about clients are about.
-fn who(client: &Client) -> Who<'static> {
-    Who::at(client.address())
+/// Who asks, as conditions of rules see it: by address alone, where no list asks for more.
+fn who<'s>(snapshot: &'s Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Who<'s> {
+    let client = question.client;
+    let who = Who { stream: question.stream, ..Who::at(client.address()) };
+    if !policy.filter.some_list(ListSelection::asks_who) {
+        return who;
+    }
+    let device = client.device.and_then(|id| snapshot.devices.get(id.0));
+    let person = client.user.and_then(|id| snapshot.users.get(id.0));
+    let location = client.location.and_then(|id| snapshot.locations.get(id.0));
+    Who {
+        names: [
+            device.map(|device| &*device.name),
+            person.map(|person| &*person.name),
+            location.map(|location| location.name.as_str()),
+        ],
+        groups: person.map_or(&[], |person| &person.groups),
+        ..who
+    }
 }
 
-/// The rule that decides about a question, whatever it does; that of the first choice of lists that has one.
-pub fn rule_for(snapshot: &Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> Option<ListHit> {
-    rule(snapshot, policy, &policy.filter.active(question.at), question, false)
+/// The rule that decides about a question, or about a name that an answer leads to (`target`), whatever it does.
+pub fn rule_for(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    question: &Question<'_>,
+    target: bool,
+) -> Option<ListHit> {
+    rule(snapshot, policy, &policy.filter.active(question.at), question, target)
 }
 
 fn rule(
@@ -46,11 +66,9 @@ fn rule(
     question: &Question<'_>,
     target: bool,
 ) -> Option<ListHit> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
-    policy.filter.lists_at(active).find_map(|lists| match target {
-        true => snapshot.lists.find_target(lists, suffixes, qtype, &who),
-        false => snapshot.lists.find(lists, suffixes, qtype, &who),
-    })
+    let sought = if target { Sought::Target(question.suffixes) } else { Sought::Question(question.suffixes) };
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
+    snapshot.lists.find_for(lists, sought, question.qtype, &who)
 }
 
 /// What decides about a question, or about a name that an answer leads to (`target`); `None` where nothing does, or
@@ -79,9 +97,8 @@ pub(super) fn noted(
     active: &Active,
     question: &Question<'_>,
 ) -> Option<ListSourceId> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
-    let mut lists = policy.filter.lists_at(active);
-    let hit = lists.find_map(|lists| snapshot.lists.find_noted(lists, suffixes, qtype, &who))?;
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
+    let hit = snapshot.lists.find_noted(lists, question.suffixes, question.qtype, &who)?;
     Some(snapshot.lists.source(hit))
 }
 
@@ -90,14 +107,13 @@ pub(super) fn search_address(
     snapshot: &Snapshot,
     policy: &CompiledPolicy,
     active: &Active,
-    suffixes: &Suffixes<'_>,
+    question: &Question<'_>,
     trigger: AddressTrigger,
     address: IpAddr,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    let mut lists = policy.filter.lists_at(active);
-    let hit = lists.find_map(|lists| snapshot.lists.find_address(lists, trigger, address));
-    decide(snapshot, hit, suffixes, false, trace)
+    let hit = snapshot.lists.find_address(policy.filter.lists_at(active), trigger, address, question.stream);
+    decide(snapshot, hit, question.suffixes, false, trace)
 }
 
 /// What decides about the name of a name server.
@@ -108,10 +124,9 @@ pub(super) fn search_name_server(
     question: &Question<'_>,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    let (suffixes, qtype, who) = (question.suffixes, question.qtype, who(question.client));
-    let mut lists = policy.filter.lists_at(active);
-    let hit = lists.find_map(|lists| snapshot.lists.find_name_server(lists, suffixes, qtype, &who));
-    decide(snapshot, hit, suffixes, false, trace)
+    let (lists, who) = (policy.filter.lists_at(active), who(snapshot, policy, question));
+    let hit = snapshot.lists.find_for(lists, Sought::NameServer(question.suffixes), question.qtype, &who);
+    decide(snapshot, hit, question.suffixes, false, trace)
 }
 
 fn decide(

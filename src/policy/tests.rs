@@ -239,7 +239,7 @@ impl Scene {
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
         let mut trace = TraceSteps::default();
-        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
         let decision = evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut trace);
         let silent = evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut NoTrace);
         assert_eq!(decision, silent, "tracing changes nothing");
@@ -426,7 +426,7 @@ fn an_answers_target_is_judged_by_lists_and_categories() {
     {
         let name = text(target);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
         let decision = evaluate_target(&snapshot, policy, &question, 3, &scene.categories, &mut NoTrace);
         assert_eq!(decision.map(|d| (d.step(), d.target)), step.map(|step| (step, Some(3))), "{target}");
     }
@@ -536,6 +536,6 @@ fn an_answers_target_is_judged_by_the_categories_it_was_put_into() {
     let name = text("a.cdn.test");
     let suffixes = Suffixes::new(name.as_name(), KEY);
     let client = somebody(None);
-    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
     assert!(evaluate_target(&snapshot, policy, &question, 0, &scene.categories, &mut NoTrace).is_some());
 }

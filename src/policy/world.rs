@@ -78,6 +78,7 @@ struct GroupRow {
     policy: Option<PolicyId>,
     disabled: bool,
     weight: u32,
+    name: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ struct UserRow {
     customer: CustomerId,
     policy: Option<PolicyId>,
     groups: Vec<GroupId>,
+    name: Box<str>,
 }
 
 /// What must be compiled again before the next snapshot.
@@ -196,13 +198,27 @@ impl World {
         self.dirty.all_policies = true;
     }
 
-    /// Takes the hosts of this installation: no category, service or missing category blocks them or what lies below.
+    /// Takes the hosts of this installation: nothing blocks them, and no category, service, subscribed list or missing
+    /// category what lies below.
     pub fn set_own_hosts(&mut self, hosts: &[DomainName]) {
         let mut names = NameMap::new(self.snapshot.key);
         for host in hosts {
             names.or_insert(host, ());
         }
         self.snapshot.own_hosts = names;
+    }
+
+    /// Takes the name below which the self-tests are; `None` for none.
+    pub fn set_self_test(&mut self, base: Option<DomainName>) {
+        self.snapshot.self_test = base;
+    }
+
+    /// Takes over what `live` has that comes from no row: subscribed lists, hosts of this installation, self-tests.
+    /// `live` must have the key of this world.
+    pub fn set_like(&mut self, live: &Snapshot) {
+        self.set_lists(live.lists.clone());
+        self.snapshot.own_hosts = live.own_hosts.clone();
+        self.snapshot.self_test = live.self_test.clone();
     }
 
     /// Takes a new or changed row; `before` is the row it replaces.
@@ -283,6 +299,7 @@ impl World {
                         policy: group.policy,
                         disabled: group.disabled,
                         weight: group.weight,
+                        name: group.name.as_str().into(),
                     },
                 );
                 self.touch_users_of(group.id);
@@ -296,7 +313,12 @@ impl World {
                 for group in &user.groups {
                     self.users_of.entry(*group).or_default().insert(user.id);
                 }
-                let row = UserRow { customer: user.customer, policy: user.policy, groups: user.groups.clone() };
+                let row = UserRow {
+                    customer: user.customer,
+                    policy: user.policy,
+                    groups: user.groups.clone(),
+                    name: user.name.as_str().into(),
+                };
                 self.users.insert(user.id, row);
                 self.dirty.users.insert(user.id);
             }
@@ -306,6 +328,7 @@ impl World {
                     policy: device.policy,
                     location: device.location,
                     user: device.user,
+                    name: device.name.as_str().into(),
                 };
                 self.snapshot.devices.set(device.id.0, Some(Arc::new(compiled)));
             }
@@ -560,13 +583,17 @@ impl World {
 
     fn compile_user(&mut self, id: InternalUserId) {
         let compiled = self.users.get(&id).map(|user| {
-            let enabled = user.groups.iter().filter_map(|group| Some((*group, self.groups.get(group)?)));
-            let ranked: BTreeMap<_, _> = enabled
-                .filter(|(_, group)| !group.disabled && group.customer == user.customer && group.policy.is_some())
-                .map(|(id, group)| ((std::cmp::Reverse(group.weight), id), group.policy))
-                .collect();
-            let group = ranked.into_values().next().flatten();
-            Arc::new(CompiledUser { customer: user.customer, own: user.policy, group })
+            let groups = user.groups.iter().filter_map(|group| Some((*group, self.groups.get(group)?)));
+            let enabled = || groups.clone().filter(|(_, group)| !group.disabled && group.customer == user.customer);
+            let ranked = enabled().filter(|(_, group)| group.policy.is_some());
+            let first = ranked.min_by_key(|(id, group)| (std::cmp::Reverse(group.weight), *id));
+            Arc::new(CompiledUser {
+                customer: user.customer,
+                own: user.policy,
+                group: first.and_then(|(_, group)| group.policy),
+                name: user.name.clone(),
+                groups: enabled().map(|(_, group)| group.name.clone()).collect(),
+            })
         });
         self.snapshot.users.set(id.0, compiled);
     }

@@ -7,4 +7,4 @@
 mod publisher;
 mod rows;
 
-pub use publisher::{Loaded, Publisher};
+pub use publisher::{Loaded, OwnNames, Publisher, time_zones};

@@ -43,21 +43,35 @@ pub struct Publisher {
     lists: Sender<NewLists>,
 }
 
+/// Names of this installation, which no row has.
+#[derive(Clone, Debug, Default)]
+pub struct OwnNames {
+    /// Its hosts: no policy takes them away.
+    pub hosts: Vec<DomainName>,
+    /// Below which name self-tests are; `None`: there are none.
+    pub self_test: Option<DomainName>,
+}
+
+/// The time zones that schedules go by: those of the system, and its own for customers without one.
+pub fn time_zones() -> Zones {
+    Zones::new(jiff::tz::db().clone(), jiff::tz::TimeZone::system())
+}
+
 /// A table of subscribed lists on its way into the snapshot, and who waits for it.
 type NewLists = (Arc<ListTable>, oneshot::Sender<()>);
 
 impl Publisher {
     /// Compiles the first snapshot from all rows and starts the thread that follows the store.
     ///
-    /// `key` is the secret of the name hashes, `presets` the category sets of the levels, `own_hosts` names that no
-    /// category takes away. No list is subscribed to.
+    /// `key` is the secret of the name hashes, `presets` the category sets of the levels, `own` the names of this
+    /// installation. No list is subscribed to.
     pub fn start(
         store: &Store,
         key: NameKey,
         presets: Presets,
-        own_hosts: &[DomainName],
+        own: OwnNames,
     ) -> std::io::Result<(Publisher, JoinHandle<()>)> {
-        Self::start_with(store, key, presets, own_hosts, Arc::new(ListTable::empty()))
+        Self::start_with(store, key, presets, own, Arc::new(ListTable::empty()))
     }
 
     /// The same with a table of subscribed lists, whose names are hashed under `key`.
@@ -65,7 +79,7 @@ impl Publisher {
         store: &Store,
         key: NameKey,
         presets: Presets,
-        own_hosts: &[DomainName],
+        own: OwnNames,
         lists: Arc<ListTable>,
     ) -> std::io::Result<(Publisher, JoinHandle<()>)> {
         let started = Instant::now();
@@ -73,8 +87,9 @@ impl Publisher {
         let feed = store.subscribe();
         let mut world = World::new(key, presets);
         world.set_lists(lists);
-        world.set_zones(Zones::new(jiff::tz::db().clone(), jiff::tz::TimeZone::system()));
-        world.set_own_hosts(own_hosts);
+        world.set_zones(time_zones());
+        world.set_own_hosts(&own.hosts);
+        world.set_self_test(own.self_test);
         let rows = store.all_rows();
         let revision = rows.revision;
         for row in rows {

@@ -67,7 +67,7 @@ pub fn own_shape(own: OwnName, qtype: u16) -> Shape {
     match (own, qtype) {
         (OwnName::Loopback, A | ANY) => Shape::Address(Ipv4Addr::LOCALHOST.into()),
         (OwnName::Loopback, AAAA) => Shape::Address(Ipv6Addr::LOCALHOST.into()),
-        (OwnName::Loopback | OwnName::NoData, _) => Shape::NoData,
+        (OwnName::Loopback | OwnName::NoData | OwnName::SelfTest, _) => Shape::NoData,
         (OwnName::Canary | OwnName::NeverExists, _) => Shape::NxDomain,
     }
 }

@@ -17,4 +17,4 @@ mod recorder;
 pub use figures::FIGURES;
 pub use logging::install_logging;
 pub use queries::{QueryCounters, QueryVerdict};
-pub use recorder::{Metrics, install_metrics};
+pub use recorder::{Metrics, install_metrics, write_rows};

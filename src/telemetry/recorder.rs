@@ -20,6 +20,8 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     recorder: PrometheusHandle,
     queries: Mutex<Option<QueryCounters>>,
+    /// Writes what the recorder does not hold.
+    writers: Mutex<Vec<Box<dyn Fn(&mut String) + Send + Sync>>>,
 }
 
 /// Installs the process-wide recorder. Must come before the rooms that count: handles made earlier
@@ -31,7 +33,7 @@ pub fn install_metrics() -> Option<Metrics> {
         Some(recorder) => recorder.clone(),
         None => installed.insert(install()?).clone(),
     };
-    Some(Metrics(Arc::new(Inner { recorder, queries: Mutex::new(None) })))
+    Some(Metrics(Arc::new(Inner { recorder, queries: Mutex::new(None), writers: Mutex::default() })))
 }
 
 fn install() -> Option<PrometheusHandle> {
@@ -48,10 +50,35 @@ fn install() -> Option<PrometheusHandle> {
     Some(handle)
 }
 
+/// Writes the rows of a figure, each with its labels as they stand between the braces. A figure that has no row, or is none
+/// of [`FIGURES`](figures::FIGURES), is left out.
+pub fn write_rows<'a>(page: &mut String, name: &str, rows: impl Iterator<Item = (&'a str, f64)>) {
+    let mut rows = rows.peekable();
+    let Some(figure) = figures::FIGURES.iter().find(|figure| figure.name == name && rows.peek().is_some()) else {
+        return;
+    };
+    let kind = match figure.kind {
+        figures::Kind::Counter => "counter",
+        figures::Kind::Gauge => "gauge",
+        figures::Kind::Histogram => "histogram",
+    };
+    page.push_str(&format!("# HELP {name} {}\n# TYPE {name} {kind}\n", figure.text));
+    for (labels, value) in rows {
+        page.push_str(&format!("{name}{{{labels}}} {value}\n"));
+    }
+    page.push('\n');
+}
+
 impl Metrics {
     /// Has these counters on the page.
     pub fn show_queries(&self, counters: QueryCounters) {
         *self.0.queries.lock() = Some(counters);
+    }
+
+    /// Has this write rows onto the page, each time it is rendered: for figures whose labels come and go, which the recorder
+    /// would never forget.
+    pub fn show(&self, writer: impl Fn(&mut String) + Send + Sync + 'static) {
+        self.0.writers.lock().push(Box::new(writer));
     }
 
     /// The page in Prometheus's text form, as of now.
@@ -60,7 +87,11 @@ impl Metrics {
             queries.publish();
         }
         process::publish();
-        self.0.recorder.render()
+        let mut page = self.0.recorder.render();
+        for writer in &*self.0.writers.lock() {
+            writer(&mut page);
+        }
+        page
     }
 
     /// Folds recorded times into their buckets. To be called every few seconds: between calls every

@@ -17,6 +17,8 @@ pub const UDP_OCTETS_MAX: usize = 1232;
 pub mod opcode {
     /// An ordinary query (<https://www.rfc-editor.org/rfc/rfc1035#section-4.1.1>).
     pub const QUERY: u8 = 0;
+    /// A server tells that a zone has changed (<https://www.rfc-editor.org/rfc/rfc1996#section-3>).
+    pub const NOTIFY: u8 = 4;
 }
 
 /// Classes (<https://www.rfc-editor.org/rfc/rfc1035#section-3.2.4>).

@@ -18,6 +18,10 @@ const SVC_IPV6_HINT: u16 = 6;
 const RT: u16 = 21;
 /// Locator pointer (RFC 6742, section 2.4).
 const LP: u16 = 107;
+/// X.400 mapping (RFC 2163, section 4).
+const PX: u16 = 26;
+/// Multicast relay (RFC 8777, section 4).
+const AMTRELAY: u16 = 260;
 
 /// What a policy looks at in an answer, read once when the answer is made. Where there is nothing of a kind, it
 /// takes no memory: two octets and the name a name, six an address.
@@ -41,7 +45,8 @@ struct AddressAt {
 
 impl Contents {
     /// Reads the sections. Names are those in the answer section that a client goes on to: targets of CNAME, DNAME, HTTPS,
-    /// SVCB, MX, SRV, PTR, NS, NAPTR and the like; addresses are A and AAAA of all sections, and the hints of HTTPS and SVCB.
+    /// SVCB, MX, SRV, PTR, NS, NAPTR, HIP and the like; addresses are A and AAAA of all sections, the hints of HTTPS and
+    /// SVCB, and the gateways of IPSECKEY and AMTRELAY.
     pub fn read(body: &Body<'_>, counts: [u16; 3]) -> Contents {
         let mut reader = Reader { body, leads: Vec::new(), addresses: Vec::new(), contents: Contents::default() };
         for record in body.records(counts) {
@@ -128,6 +133,24 @@ impl Reader<'_> {
                     self.name(record, at);
                 }
             }
+            PX => {
+                if let Some(behind) = self.name(record, at + 2) {
+                    self.name(record, behind);
+                }
+            }
+            rtype::IPSECKEY => self.gateway(record, at + 1, at + 3),
+            AMTRELAY => self.gateway(record, at + 1, at + 2),
+            rtype::HIP => {
+                let octets = self.body.octets();
+                let Some(&[tag, _, high, low]) = octets.get(at..).and_then(|octets| octets.first_chunk::<4>()) else {
+                    return;
+                };
+                let mut at = at + 4 + usize::from(tag) + usize::from(u16::from_be_bytes([high, low]));
+                while at < record.data.end {
+                    let Some(behind) = self.name(record, at) else { return };
+                    at = behind;
+                }
+            }
             rtype::HTTPS | rtype::SVCB => {
                 let Some(behind) = self.name(record, at + 2) else { return };
                 for (key, value) in service_parameters(self.body.octets(), behind..record.data.end) {
@@ -156,6 +179,17 @@ impl Reader<'_> {
             self.contents.lead_count = self.contents.lead_count.saturating_add(1);
         }
         Some(behind)
+    }
+
+    /// Takes the gateway at `at`, whose kind stands in the low bits of the octet at `kind`: 1 and 2 are addresses, 3 is a
+    /// name (RFC 4025, section 2.3; RFC 8777, section 4.2.3).
+    fn gateway(&mut self, record: &RecordAt, kind: usize, at: usize) {
+        match self.body.octets().get(kind).map(|kind| kind & 0x7f) {
+            Some(1) if at + 4 <= record.data.end => self.address(record, at, false),
+            Some(2) if at + 16 <= record.data.end => self.address(record, at, true),
+            Some(3) => _ = self.name(record, at),
+            _ => {}
+        }
     }
 
     fn address(&mut self, record: &RecordAt, at: usize, v6: bool) {
@@ -219,6 +253,10 @@ mod tests {
             (rtype::SRV, with(b"\0\x01\0\x02\0\x50")),
             (rtype::NAPTR, with(b"\0\x01\0\x02\x01u\x03sip\x00")),
             (rtype::HTTPS, with(b"\0\x01")),
+            (PX, [b"\0\x0a", &target[..], b"\0"].concat()),
+            (rtype::IPSECKEY, with(b"\x0a\x03\x02")),
+            (AMTRELAY, with(b"\x0a\x83")),
+            (rtype::HIP, with(b"\x03\x02\0\x03tagkey")),
             (rtype::SVCB, with(b"\0\x00")),
         ] {
             assert_eq!(read([1, 0, 0], &record(number, &data)).1, ["0 t.test"], "{number}");

@@ -1,83 +1,14 @@
 //! Subscribed lists, from a web server of ours to the answers of the daemon.
 
 use crate::{
-    client::{Client, id},
+    client::{Client, http, id},
     daemon::{Daemon, Place, until},
     dns::{ALLOWED, Got, Upstream, a, ask, ask_for, asked_name, reply_with},
+    web::{LOOPBACK, Page, Web},
 };
 use hickory_proto::{op::ResponseCode, rr::RecordType::A};
 use serde_json::{Value, json};
-use std::{
-    collections::HashMap,
-    io::{Read, Write},
-    net::TcpListener,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-/// What a web server has: text by path; `None` is an error.
-type Pages = Arc<Mutex<HashMap<String, Option<String>>>>;
-
-/// A web server on loopback with entity tags.
-struct Web {
-    base: String,
-    pages: Pages,
-    /// Status of each answer.
-    told: Arc<Mutex<Vec<u16>>>,
-}
-
-impl Web {
-    fn start() -> Web {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
-        let (pages, told): (Pages, Arc<Mutex<Vec<u16>>>) = Default::default();
-        let (served, noted) = (pages.clone(), told.clone());
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let mut head = Vec::new();
-                let mut octet = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut octet).is_ok_and(|read| read == 1) {
-                    head.push(octet[0]);
-                }
-                let head = String::from_utf8_lossy(&head).to_lowercase();
-                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                let page = served.lock().unwrap().get(&path).cloned().flatten();
-                let (status, reply) = match page {
-                    None => (503, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()),
-                    Some(text) => {
-                        let tag = format!("\"{}-{}\"", text.len(), text.lines().count());
-                        if head.contains(&format!("if-none-match: {tag}")) {
-                            (304, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n".to_owned())
-                        } else {
-                            let length = text.len();
-                            let head = format!("ETag: {tag}\r\nContent-Length: {length}\r\nConnection: close");
-                            (200, format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{text}"))
-                        }
-                    }
-                };
-                noted.lock().unwrap().push(status);
-                let _ = stream.write_all(reply.as_bytes());
-            }
-        });
-        Web { base, pages, told }
-    }
-
-    fn put(&self, path: &str, text: Option<&str>) {
-        self.pages.lock().unwrap().insert(path.to_owned(), text.map(str::to_owned));
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
-
-    /// How often it answered with this status.
-    fn count(&self, status: u16) -> usize {
-        self.told.lock().unwrap().iter().filter(|told| **told == status).count()
-    }
-}
-
-const LOOPBACK: [(&str, &str); 2] =
-    [("WEIR_LISTS__ALLOW_HTTP", "true"), ("WEIR_LISTS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#)];
+use std::time::Duration;
 
 /// Makes a list of the system and lets the default policy of customer 1 have it.
 async fn subscribed(admin: &Client, body: Value) -> String {
@@ -105,7 +36,7 @@ fn waits_for(daemon: &Daemon, name: &str, got: &Got) {
 #[tokio::test]
 async fn a_list_is_followed_through_changes_errors_and_a_restart_without_a_network() {
     let (place, web) = (Place::new(), Web::start());
-    web.put("/ads", Some("0.0.0.0 ads.example\n0.0.0.0 old.example\n"));
+    web.put("/ads", Page::text("0.0.0.0 ads.example\n0.0.0.0 old.example\n"));
     let mut daemon = place.start_with(&LOOPBACK);
     let admin = place.administrator(&daemon);
     let path = subscribed(&admin, json!({ "name": "ads", "url": web.url("/ads") })).await;
@@ -116,17 +47,23 @@ async fn a_list_is_followed_through_changes_errors_and_a_restart_without_a_netwo
 
     admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
     until(|| (web.count(304) == 1).then_some(()));
-    web.put("/ads", Some("0.0.0.0 ads.example\n0.0.0.0 new.example\n# more\n"));
+    web.put("/ads", Page::text("0.0.0.0 ads.example\n0.0.0.0 new.example\n# more\n"));
     admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
     waits_for(&daemon, "new.example", &Got::Blocked(15));
     assert_eq!(ask(daemon.udp, "127.0.0.1", "old.example"), ALLOWED);
 
-    web.put("/ads", None);
+    web.put("/ads", Page::Status(503));
     admin.post(&format!("{path}/refresh"), Value::Null).await.ok();
     let status = wait(&admin, &path, |status| status["state"] == "retrying").await;
     assert_eq!((&status["errors"], status["error"].as_str()), (&json!(1), Some("127.0.0.1 answered 503")));
     assert_eq!(ask(daemon.udp, "127.0.0.1", "new.example"), Got::Blocked(15), "the last good copy serves");
     assert!(status["hits"].as_u64().unwrap() >= 2, "{status}");
+    let page = http().get(daemon.api.replace("/restapi", "/metrics")).send().await.unwrap().text().await.unwrap();
+    let list = path.trim_start_matches("/lists/");
+    for figure in ["weir_list_rules", "weir_list_hits_total", "weir_list_errors", "weir_list_age_seconds"] {
+        let row = format!("\n{figure}{{level=\"system\",list=\"{list}\"}} ");
+        assert!(page.contains(&row) && page.contains(&format!("# TYPE {figure} ")), "{row}");
+    }
 
     assert!(daemon.stop());
     let daemon = place.start_with(&LOOPBACK);
@@ -142,7 +79,7 @@ async fn a_list_is_followed_through_changes_errors_and_a_restart_without_a_netwo
 #[tokio::test]
 async fn lists_are_not_fetched_from_within() {
     let (place, web) = (Place::new(), Web::start());
-    web.put("/ads", Some("0.0.0.0 ads.example\n"));
+    web.put("/ads", Page::text("0.0.0.0 ads.example\n"));
     let daemon = place.start_with(&[LOOPBACK[0]]);
     let admin = place.administrator(&daemon);
     let url = web.url("/ads");
@@ -154,7 +91,7 @@ async fn lists_are_not_fetched_from_within() {
     let status = wait(&admin, &path, |status| status["errors"] == 1).await;
     assert!(status["error"].as_str().unwrap().contains("localhost has the address"), "{status}");
     assert!(!daemon.log().contains("hunter2"), "the log tells no secrets");
-    assert!(web.told.lock().unwrap().is_empty(), "nobody came");
+    assert!(web.total() == 0, "nobody came");
 }
 
 #[tokio::test]

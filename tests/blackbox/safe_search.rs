@@ -1,8 +1,10 @@
 //! Safe search and blocked services, from the API to the wire.
 
 use crate::{
+    client::http,
     daemon::Place,
     dns::{ALLOWED, Got, Upstream, a, ask, ask_for, asked_name, ede_code, empty_reply, reply_with},
+    web::{LOOPBACK, Page, Web},
 };
 use hickory_proto::{
     op::ResponseCode,
@@ -102,4 +104,40 @@ async fn a_service_is_blocked_and_unblocked_with_its_next_query() {
     assert_eq!(ask(daemon.udp, "127.0.0.1", "www.example.com"), ALLOWED);
     admin.post(FILTER, json!({ "services": [] })).await.ok();
     assert_eq!(ask(daemon.udp, "127.0.0.1", "www.tiktok.com"), ALLOWED);
+}
+
+#[tokio::test]
+async fn domains_that_google_has_new_or_no_more_are_told() {
+    let (place, web) = (Place::with(upstream()), Web::start());
+    let url = web.url("/supported_domains");
+    let environment = [LOOPBACK[0], LOOPBACK[1], ("WEIR_SAFE_SEARCH__GOOGLE_DOMAINS", url.as_str())];
+    let daemon = place.start_with(&environment);
+    let admin = place.administrator(&daemon);
+    let engines = admin.get("/safesearch").await.ok();
+    let google = engines["data"].as_array().unwrap().iter().find(|row| row["id"] == "google").unwrap();
+    let hosts = google["hosts"].as_array().unwrap().iter().map(|host| host.as_str().unwrap());
+    let listed: String = hosts
+        .filter(|host| host.starts_with("google.") && *host != "google.de")
+        .chain(["google.newland"])
+        .map(|host| format!(".{host}\n"))
+        .collect();
+    let error = |checked: &serde_json::Value| checked["google_domains"]["error"].as_str().map(str::to_owned);
+    let checked = admin.get("/safesearch/check").await.ok();
+    assert_eq!(error(&checked).as_deref(), Some("127.0.0.1 answered 404"), "{checked}");
+    assert!(daemon.log().contains("could not be compared"));
+    drop(daemon);
+
+    web.put("/supported_domains", Page::text(&listed));
+    let daemon = place.start_with(&environment);
+    let admin = place.administrator(&daemon);
+    for _ in 0..2 {
+        let checked = admin.get("/safesearch/check").await.ok();
+        let told = &checked["google_domains"];
+        assert_eq!((&told["new"], &told["gone"]), (&json!(["google.newland"]), &json!(["google.de"])), "{told}");
+        assert_eq!(error(&checked), None);
+    }
+    assert_eq!(web.total(), 2, "within the hour it is not fetched again");
+    daemon.wait_for_log("google.newland", 1);
+    let page = http().get(daemon.api.replace("/restapi", "/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("weir_safe_search_google_domains{kind=\"new\"} 1"), "{page}");
 }

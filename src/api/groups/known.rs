@@ -6,9 +6,10 @@ use crate::{
         error::ApiError,
         input::Nothing,
         operation::operations,
-        reply::{Labelled, Listing},
+        reply::{Labelled, Listing, time_text},
         scope::Own,
     },
+    jobs::GoogleDomains,
     model::SearchLevel,
     policy::{Engine, SearchEngines, SearchTarget, Services, level_name},
     wire::{rcode_name, rtype},
@@ -22,7 +23,7 @@ operations! {
     safe_search {
         /// Lists the search engines that policies can hold to their filtered results.
         GET "/safesearch" for [System, Sales, Msp, Customer] => list_search_engines = engines;
-        /// Resolves every filtered host of the search engines and tells which are there.
+        /// Resolves every filtered host of the search engines and tells which are there, and whether Google has new domains.
         GET "/safesearch/check" for [System] => check_search_engines = check;
     }
     services {
@@ -103,7 +104,36 @@ struct Checked {
     fallback_current: Option<bool>,
 }
 
-async fn check(call: Call<Own>, _: Nothing) -> Result<Labelled<Checked>, ApiError> {
+/// How Google's own list of the domains it searches under compares with the names known here.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Compared {
+    /// Where the list comes from.
+    source: String,
+    /// When it was fetched, within the hour.
+    checked: String,
+    /// Domains that are not known here: searches there are not filtered.
+    new: Vec<String>,
+    /// Domains known here that are not on the list.
+    gone: Vec<String>,
+    /// Why there is no comparison.
+    error: Option<String>,
+}
+
+/// What comes with the targets.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Domains {
+    /// `null` where the configuration turns it off.
+    google_domains: Option<Compared>,
+}
+
+async fn compared(call: &Call<Own>) -> Option<Compared> {
+    let safe_search = &call.services().safe_search;
+    let source = safe_search.source()?.to_owned();
+    let GoogleDomains { at, new, gone, error } = safe_search.google_domains().await?;
+    Some(Compared { source, checked: time_text(at), new, gone, error })
+}
+
+async fn check(call: Call<Own>, _: Nothing) -> Result<Listing<Domains, Checked>, ApiError> {
     let filtering = &call.services().filtering;
     let one = async |engine: &'static Engine, level: SearchLevel, target: &'static SearchTarget| {
         let (v4, v6) =
@@ -123,7 +153,8 @@ async fn check(call: Call<Own>, _: Nothing) -> Result<Labelled<Checked>, ApiErro
     };
     let all = SearchEngines::get().all().iter();
     let targets = all.flat_map(|engine| engine.targets().map(move |(level, target)| one(engine, level, target)));
-    Ok(Labelled::new("search_targets", join_all(targets).await))
+    let (google_domains, targets) = tokio::join!(compared(&call), join_all(targets));
+    Ok(Listing::new(Domains { google_domains }, targets))
 }
 
 /// A group of services.

@@ -155,6 +155,11 @@ impl<A: JsonSchema, B: JsonSchema> JsonSchema for Either<A, B> {
     }
 }
 
+/// The word for a syntax.
+pub fn syntax_word(syntax: ListSyntax) -> &'static str {
+    SyntaxWord::of(syntax)
+}
+
 /// What may be set of a list; absent fields stay, or have their defaults in a new list.
 #[derive(Deserialize, JsonSchema)]
 pub struct Fields {
@@ -460,13 +465,13 @@ pub fn show(list: &ListSource, status: &ListStatus, outside: bool) -> ListReply 
 
 /// A line of a list that was not taken.
 #[derive(Debug, Serialize, JsonSchema)]
-struct SampleReply {
+pub struct SampleReply {
     /// Its number, counted from 1.
-    line: u64,
+    pub line: u64,
     /// Its beginning.
-    text: String,
+    pub text: String,
     /// What is wrong with it.
-    reason: String,
+    pub reason: String,
 }
 
 /// What was understood of a list.
@@ -516,21 +521,22 @@ struct ReportReply {
 
 /// How far the work on a list is.
 #[derive(Debug, Serialize, JsonSchema)]
-struct ProgressReply {
-    /// `waiting`, `fetching`, `copying` or `reading`.
-    doing: &'static str,
+pub struct ProgressReply {
+    /// `waiting`, `fetching`, `transferring`, `copying`, `reading`, `sorting` or `writing`.
+    pub doing: &'static str,
     /// Octets done.
-    done: u64,
+    pub done: u64,
     /// Octets there are; 0 where nobody knows.
-    total: u64,
+    pub total: u64,
 }
 
 /// A version that waits to be confirmed.
 #[derive(Debug, Serialize, JsonSchema)]
-struct HeldReply {
-    since: String,
-    /// Rules it has.
-    rules: u64,
+pub struct HeldReply {
+    /// When it came.
+    pub since: String,
+    /// Rules it has; of a feed, names.
+    pub rules: u64,
 }
 
 /// How a list stands.

@@ -9,16 +9,19 @@ use crate::{
     api::{
         call::Call,
         error::ApiError,
-        input::{Both, Flag, Id, Page, Upload},
+        input::{Both, Flag, Id, Page, Upload, Words},
         operation::operations,
-        reply::{Deleted, List, Single},
+        reply::{Deleted, List, Listing, Single},
         scope::{OfAccount, OfCustomer, OfMsp, Scope},
     },
+    feeds::Sought,
+    jobs::SearchError,
     model::*,
     store::{Batch, Row},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::io::{Cursor, Read};
 
 operations! {
     lists {
@@ -36,15 +39,19 @@ operations! {
         /// Deletes a list.
         /// While policies subscribe to it, that is refused, unless `force` is true: then the subscriptions go with it.
         DELETE "/lists/{listid}" for [System, Sales, Msp, Customer] => delete_list = delete::<OfAccount>;
-        /// Gives a list its contents: a file, plain or packed with gzip, zstd or xz.
+        /// Gives a list its contents: a file, plain or packed with gzip, zstd, xz or zip.
         /// The answer comes when queries are decided by it.
-        POST "/lists/{listid}/upload" up to 1024 MiB for [System, Sales, Msp, Customer]
+        POST "/lists/{listid}/upload" up to 1024 MiB with file for [System, Sales, Msp, Customer]
             => upload_list = upload::<OfAccount>;
         /// Fetches a list as soon as there is room.
         /// With `confirm` a version is taken that was held back because it lost more than half of the rules.
         POST "/lists/{listid}/refresh" for [System, Sales, Msp, Customer] => refresh_list = refresh::<OfAccount>;
         /// Shows how a list stands: when it was fetched, what was understood of it, what it decided.
         GET "/lists/{listid}/status" for [System, Sales, Msp, Customer] => get_list_status = status::<OfAccount>;
+        /// Shows the rules of a list as they are written in its last good copy, with their lines.
+        /// With `search` those that contain a text; where it is a name or an address, also those that match it. The list is
+        /// looked through until the page is full, for ten seconds at most; `complete` says whether that was to its end.
+        GET "/lists/{listid}/rules" for [System, Sales, Msp, Customer] => list_list_rules = rules::<OfAccount>;
     }
     customer_lists {
         /// Lists a customer's subscribed lists.
@@ -63,7 +70,7 @@ operations! {
         DELETE "/users/{id}/lists/{listid}" for [System, Sales, Msp, Customer]
             => delete_customer_list = delete::<OfCustomer>;
         /// Gives a customer's list its contents.
-        POST "/users/{id}/lists/{listid}/upload" up to 1024 MiB for [System, Sales, Msp, Customer]
+        POST "/users/{id}/lists/{listid}/upload" up to 1024 MiB with file for [System, Sales, Msp, Customer]
             => upload_customer_list = upload::<OfCustomer>;
         /// Fetches a customer's list as soon as there is room.
         POST "/users/{id}/lists/{listid}/refresh" for [System, Sales, Msp, Customer]
@@ -71,6 +78,9 @@ operations! {
         /// Shows how a customer's list stands.
         GET "/users/{id}/lists/{listid}/status" for [System, Sales, Msp, Customer]
             => get_customer_list_status = status::<OfCustomer>;
+        /// Shows the rules of a customer's list as they are written.
+        GET "/users/{id}/lists/{listid}/rules" for [System, Sales, Msp, Customer]
+            => list_customer_list_rules = rules::<OfCustomer>;
     }
     msp_lists {
         /// Lists an MSP's subscribed lists.
@@ -86,12 +96,14 @@ operations! {
         /// Deletes an MSP's list.
         DELETE "/msps/{id}/lists/{listid}" for [System, Sales, Msp] => delete_msp_list = delete::<OfMsp>;
         /// Gives an MSP's list its contents.
-        POST "/msps/{id}/lists/{listid}/upload" up to 1024 MiB for [System, Sales, Msp]
+        POST "/msps/{id}/lists/{listid}/upload" up to 1024 MiB with file for [System, Sales, Msp]
             => upload_msp_list = upload::<OfMsp>;
         /// Fetches an MSP's list as soon as there is room.
         POST "/msps/{id}/lists/{listid}/refresh" for [System, Sales, Msp] => refresh_msp_list = refresh::<OfMsp>;
         /// Shows how an MSP's list stands.
         GET "/msps/{id}/lists/{listid}/status" for [System, Sales, Msp] => get_msp_list_status = status::<OfMsp>;
+        /// Shows the rules of an MSP's list as they are written.
+        GET "/msps/{id}/lists/{listid}/rules" for [System, Sales, Msp] => list_msp_list_rules = rules::<OfMsp>;
     }
 }
 
@@ -269,10 +281,14 @@ async fn upload<S: Scope>(
     if row.value.origin != ListOrigin::Upload {
         return Err(ApiError::conflict("The contents of this list are fetched; set its origin to upload first"));
     }
-    let file = contents.file.or(contents.csv).ok_or_else(|| ApiError::field("file", "is required"))?;
+    let octets: Box<dyn Read + Send> = match (call.received(), contents.file.or(contents.csv)) {
+        (Some(file), _) => Box::new(file.open().map_err(ApiError::internal)?),
+        (None, Some(file)) => Box::new(Cursor::new(file.0)),
+        (None, None) => return Err(ApiError::field("file", "is required")),
+    };
     let confirm = contents.confirm.is_some_and(|flag| flag.0);
     let lists = &call.services().lists;
-    lists.upload(&row.value, file.0, confirm).await.map_err(|error| ApiError::unprocessable(error.to_string()))?;
+    lists.upload(&row.value, octets, confirm).await.map_err(|error| ApiError::unprocessable(error.to_string()))?;
     Ok(Single::new(show_status(&row.value, lists.status(&row.value))))
 }
 
@@ -296,4 +312,57 @@ async fn refresh<S: Scope>(call: Call<S>, Both(at, wish): Both<At, Wish>) -> Res
 async fn status<S: Scope>(call: Call<S>, at: At) -> Result<Single<StatusReply>, ApiError> {
     let row = named(&call, &at)?;
     Ok(Single::new(show_status(&row.value, call.services().lists.status(&row.value))))
+}
+
+/// Rules of a page; more make no page.
+const RULES_MAX: usize = 1_000;
+
+#[derive(Deserialize, JsonSchema)]
+struct Search {
+    /// What is looked for, at most 253 characters; without it, all rules.
+    #[serde(default)]
+    #[schemars(extend("x-in" = "query"))]
+    search: Option<Words<1, 253>>,
+}
+
+/// A page of rules.
+#[derive(Serialize, JsonSchema)]
+struct RulesShown {
+    /// Rules found, up to where the search ended.
+    total: usize,
+    /// Lines looked at, comments not counted.
+    lines: u64,
+    /// The whole list was looked through: `total` is all there is. Else more may follow behind the page.
+    complete: bool,
+}
+
+/// A rule of a list.
+#[derive(Serialize, JsonSchema)]
+struct RuleShown {
+    /// Always `list_rule`.
+    object: &'static str,
+    /// Its line, counted from 1; of a transferred zone, its number among the records; null for lists without lines.
+    line: Option<u64>,
+    /// The line as it is written, at most 1,000 characters of it.
+    text: String,
+}
+
+async fn rules<S: Scope>(
+    call: Call<S>,
+    Both(at, Both(search, page)): Both<At, Both<Search, Page>>,
+) -> Result<Listing<RulesShown, RuleShown>, ApiError> {
+    let row = named(&call, &at)?;
+    let sought = Sought::new(search.search.as_ref().map_or("", |search| &search.0));
+    let limit = page.limit().min(RULES_MAX);
+    let found = call.services().lists.search(&row.value, sought, page.offset(), limit).await;
+    let found = found.map_err(|error| match error {
+        SearchError::Busy(retry_after_s) => ApiError::too_many_requests(retry_after_s),
+        error => ApiError::unavailable("The copy of the list cannot be read", error),
+    })?;
+    let about = RulesShown { total: found.total, lines: found.lines, complete: found.complete };
+    let shown = found.rules.into_iter();
+    Ok(Listing::new(
+        about,
+        shown.map(|rule| RuleShown { object: "list_rule", line: rule.line, text: rule.text }).collect(),
+    ))
 }

@@ -21,6 +21,7 @@ mod directory;
 mod dns_settings;
 mod domains;
 mod explain;
+mod feeds;
 mod forward_zones;
 mod history;
 mod import;
@@ -84,6 +85,7 @@ pub fn operations() -> Vec<Operation> {
         known::operations,
         domains::operations,
         lists::operations,
+        feeds::operations,
         locations::operations,
         location_update::operations,
         addresses::operations,

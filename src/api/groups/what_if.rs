@@ -22,6 +22,7 @@ use crate::{
     identify::{Client, Evidence},
     model::*,
     policy::{Decision, Question, Row, Snapshot, Suffixes, Verdict, World},
+    publish::time_zones,
     rewrite::block_text,
     stats::AskedSums,
     store::Store,
@@ -182,7 +183,8 @@ async fn what_if<S: Scope>(call: Call<S>, Both(at, trial): Both<At, Trial>) -> R
     let (blocked, allowed, otherwise) = tokio::task::spawn_blocking(move || {
         let live = filtering.snapshot();
         let mut world = World::new(live.key, presets);
-        world.set_lists(live.lists.clone());
+        world.set_zones(time_zones());
+        world.set_like(&live);
         furnish(&mut world, &store, &policy);
         let before = world.snapshot(live.revision);
         world.upsert(Some(&Row::Policy(policy.clone())), &Row::Policy(changed));
@@ -368,7 +370,7 @@ fn compare(
     };
     for (name, qtype, queries) in questions {
         let suffixes = Suffixes::new(name.as_name(), before.key);
-        let question = Question { suffixes: &suffixes, qtype, client: &client, at: now };
+        let question = Question { suffixes: &suffixes, qtype, client: &client, at: now, stream: false };
         let decide = |snapshot: &Snapshot| -> Option<(Decision, String)> {
             let policy = snapshot.policies.get(policy.id.0)?;
             let decision = filtering.decide(snapshot, policy, &question);

@@ -7,7 +7,9 @@ use crate::{
     certs::{CertSource, CertStore},
     feeds::{Fetcher, Library},
     identify::{Identified, Supposed},
-    jobs::{ListOptions, ListParts, Lists, Shelf},
+    jobs::{
+        CategoryFeed, FeedOrigin, FeedParts, Feeds, ListOptions, ListParts, Lists, SafeSearch, SafeSearchParts, Shelf,
+    },
     mail::{Mail, MailError, Mailer, Relay},
     model::*,
     policy::{
@@ -94,7 +96,7 @@ impl Filtering for Deciding {
             Some(chosen) => {
                 let suffixes = Suffixes::new(name.as_name(), snapshot.key);
                 let client = client.as_ref().expect("a policy was chosen");
-                let question = Question { suffixes: &suffixes, qtype: 1, client, at: Timestamp(0) };
+                let question = Question { suffixes: &suffixes, qtype: 1, client, at: Timestamp(0), stream: false };
                 match evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut NoTrace).verdict {
                     Verdict::Block => "blocked",
                     _ => "allowed",
@@ -216,6 +218,11 @@ impl Answer {
 pub const LOOPBACK: Connection = Connection { peer: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), tls: true };
 
 impl House {
+    /// Where its data lies.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub async fn new() -> House {
         Self::with(Options::default()).await
     }
@@ -242,7 +249,8 @@ impl House {
         let library = Library::open(folder.path()).expect("a folder");
         let shelf = Shelf::open(library, &store, options_of_lists.bounds());
         let (publisher, _) =
-            Publisher::start_with(&store, shelf.key(), presets, &[], shelf.table()).expect("publishes");
+            Publisher::start_with(&store, shelf.key(), presets, crate::publish::OwnNames::default(), shelf.table())
+                .expect("publishes");
         let lists = Lists::new(ListParts {
             store: store.clone(),
             publisher: publisher.clone(),
@@ -260,17 +268,42 @@ impl House {
         let source = CertSource::SelfSigned { dir: folder.path().join("tls"), names: vec![] };
         let nobody = Upstream::Plain(([127, 0, 0, 1], 9).into());
         let reader = LogReader::new(folder.path().join("querylog"));
+        let resolver =
+            Resolver::new(&resolve::Options { upstreams: vec![nobody], ..Default::default() }).expect("set up");
+        let feeds = Feeds::new(FeedParts {
+            dir: folder.path().join("feeds"),
+            out: folder.path().join("feeds.weir"),
+            feeds: vec![CategoryFeed {
+                name: "names".into(),
+                origin: FeedOrigin::File(folder.path().join("names.txt")),
+                category: Some("gambling".into()),
+                syntax: None,
+                refresh_s: 3_600,
+            }],
+            fetcher: lists.fetcher().clone(),
+            octets_max: 1 << 20,
+            categories: Arc::new(ArcSwap::from_pointee(Index::built_in())),
+            clock: house_clock,
+        });
+        let safe_search = SafeSearch::new(SafeSearchParts {
+            resolver: resolver.clone(),
+            fetcher: lists.fetcher().clone(),
+            google_domains: String::new(),
+            file: folder.path().join("google-domains"),
+            clock: house_clock,
+        });
         let mut services = Services {
             stats: Stats::new(reader, store.clone(), jiff::tz::TimeZone::UTC),
             filtering,
+            feeds,
+            safe_search,
             lists,
             metrics: None,
             mail: Arc::new(mailbox.clone()),
             signing_key: Arc::new(SigningKey::open(&store).expect("makes a key")),
             sign_ins: Arc::new(move |event| heard.lock().push(event.clone())),
             certificates: Some(CertStore::open(source).expect("a certificate")),
-            resolver: Resolver::new(&resolve::Options { upstreams: vec![nobody], ..Default::default() })
-                .expect("set up"),
+            resolver,
             licence_key: None,
             embed: EmbedTokens::new(Endpoints { login: String::new(), api: String::new() }, None).expect("a client"),
         };

@@ -93,5 +93,6 @@ async fn the_check_of_filtered_hosts_tells_which_do_not_resolve() {
     let google = of("forcesafesearch.google.com");
     assert_eq!((google["resolves"].clone(), google["fallback_current"].clone()), (json!(true), json!(true)));
     assert_eq!(of("restrictmoderate.youtube.com")["fallback_current"], false);
+    assert_eq!(checked["google_domains"], Value::Null, "turned off");
     house.get(As::One, "/safesearch/check").await.refused(403);
 }

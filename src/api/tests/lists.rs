@@ -1,6 +1,7 @@
 //! Subscribed lists.
 
 use super::harness::{As, House, id};
+use crate::api::Options;
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
@@ -17,7 +18,10 @@ async fn house() -> House {
 
 async fn upload(house: &House, caller: As, path: &str, content_type: &str, body: &[u8]) -> super::harness::Answer {
     let request = Request::post(format!("/restapi{path}/upload")).header("host", "weir.test");
-    let request = request.header("authorization", format!("Bearer {}", house.token(caller)));
+    let request = match caller {
+        As::Nobody => request,
+        _ => request.header("authorization", format!("Bearer {}", house.token(caller))),
+    };
     let body = Full::new(Bytes::copy_from_slice(body));
     house.send(request.header("content-type", content_type).body(body).expect("a request")).await
 }
@@ -57,6 +61,33 @@ async fn an_uploaded_list_decides_when_the_call_returns() {
     let disabled = house.post(As::One, &path, json!({ "enabled": false })).await.ok();
     assert_eq!(disabled["state"], "disabled");
     assert_eq!(house.verdict(CLIENT, "new.test").await, "Allowed");
+}
+
+#[tokio::test]
+async fn rules_are_shown_as_they_are_written_to_those_who_see_the_list() {
+    let house = house().await;
+    let made = house.post(As::One, "/lists", json!({ "name": "ads" })).await.ok();
+    let path = format!("/lists/{}", id(&made));
+    let rules = format!("{path}/rules");
+    let empty = house.get(As::One, &rules).await.ok();
+    assert_eq!((&empty["total"], &empty["complete"]), (&json!(0), &json!(true)), "{empty}");
+    let text = b"! Title: Ads\n||ads.test^\n@@||good.ads.test^$important\n||ads.*^$dnstype=A # some\n||other.test^\n";
+    upload(&house, As::One, &path, "text/plain", text).await.ok();
+    let found = house.get(As::One, &format!("{rules}?search=x.good.ads.test")).await.ok();
+    assert_eq!((&found["object"], &found["count"], &found["total"]), (&json!("list"), &json!(3), &json!(3)));
+    assert_eq!((&found["complete"], &found["lines"]), (&json!(true), &json!(4)));
+    let expected = json!([
+        { "object": "list_rule", "line": 2, "text": "||ads.test^" },
+        { "object": "list_rule", "line": 3, "text": "@@||good.ads.test^$important" },
+        { "object": "list_rule", "line": 4, "text": "||ads.*^$dnstype=A # some" },
+    ]);
+    assert_eq!(found["data"], expected);
+    let page = house.get(As::One, &format!("{rules}?search=TEST&offset=1&limit=1")).await.ok();
+    assert_eq!((&page["data"], &page["complete"]), (&json!([expected[1]]), &json!(false)));
+    house.get(As::Msp, &format!("/users/{}{rules}", house.one)).await.ok();
+    house.get(As::Other, &rules).await.refused(404);
+    house.get(As::OtherMsp, &format!("/users/{}{rules}", house.one)).await.refused(404);
+    house.get(As::One, &format!("{rules}?search={}", "x".repeat(254))).await.refused(400);
 }
 
 #[tokio::test]
@@ -101,6 +132,7 @@ async fn lists_are_seen_by_their_own_account_and_offered_to_those_below() {
         for path in [
             format!("/lists/{hidden}"),
             format!("/lists/{hidden}/status"),
+            format!("/lists/{hidden}/rules?search=a.test"),
             format!("/users/{}/lists/{hidden}", house.one),
         ] {
             house.get(As::One, &path).await.refused(404);
@@ -189,4 +221,56 @@ async fn what_if_decides_by_subscribed_lists_as_well() {
     subscribe(&house, json!([id(&made)])).await;
     let told = house.post(As::One, &path, trial(json!([]))).await.ok();
     assert_eq!((&told["newly_blocked"]["names"], &told["newly_allowed"]["names"]), (&json!(0), &json!(1)), "{told}");
+}
+
+#[tokio::test]
+async fn an_upload_has_a_bound_of_its_own_and_leaves_nothing_behind() {
+    let options = Options { body_octets_max: 2_000, upload_octets_max: 20_000, ..Options::default() };
+    let house = House::with(options).await;
+    let made = house.post(As::One, "/lists", json!({ "name": "ads" })).await.ok();
+    let path = format!("/lists/{}", id(&made));
+    let text: String = (0..600).map(|number| format!("0.0.0.0 a{number}.test\n")).collect();
+    assert!(text.len() > 10_000 && text.len() < 20_000);
+    let status = upload(&house, As::One, &path, "text/plain", text.as_bytes()).await.ok();
+    assert_eq!(status["rules"], 600);
+    let form = |text: &str| {
+        let head = "Content-Disposition: form-data; name";
+        format!(
+            "--x\r\n{head}=\"confirm\"\r\n\r\ntrue\r\n--x\r\n{head}=\"file\"; filename=\"f\"\r\n\r\n{text}\r\n--x--\r\n"
+        )
+    };
+    let multipart = "multipart/form-data; boundary=x";
+    let small = &text[..text.len() / 4];
+    let status = upload(&house, As::One, &path, multipart, form(small).as_bytes()).await.ok();
+    assert_eq!((status["state"].as_str(), status["rules"].as_u64() < Some(300)), (Some("current"), true), "{status}");
+    let large = text.repeat(2);
+    for (content_type, body) in [("application/octet-stream", large.clone()), (multipart, form(&large))] {
+        let refused = upload(&house, As::One, &path, content_type, body.as_bytes()).await.refused(413);
+        assert_eq!(refused, "The file is larger than 20000 octets, which is all that [lists] upload_max allows");
+        // Nobody is told that who may not send anything, and nothing is read of it.
+        upload(&house, As::Nobody, &path, content_type, body.as_bytes()).await.refused(401);
+    }
+    let refused = house.post(As::One, &format!("{path}/upload"), json!({ "file": large })).await.refused(413);
+    assert!(refused.contains("2000 octets"), "in memory: {refused}");
+    for (content_type, body) in [("text/plain", String::new()), (multipart, "--x\r\nno form".to_owned())] {
+        assert_eq!(upload(&house, As::One, &path, content_type, body.as_bytes()).await.status, 400);
+    }
+    let left: Vec<_> = std::fs::read_dir(house.folder().join("lists")).expect("a folder").flatten().collect();
+    assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("upload-")), "{left:?}");
+    assert_eq!(house.get(As::One, &format!("{path}/status")).await.ok()["progress"], Value::Null);
+}
+
+#[tokio::test]
+async fn feeds_are_shown_to_the_system_and_refreshed_by_name() {
+    let house = House::new().await;
+    let all = house.get(As::System, "/feeds").await.ok();
+    assert_eq!((all["count"].as_u64(), all["data"][0]["name"].as_str()), (Some(1), Some("names")));
+    assert!(all["index"]["names"].as_u64() > Some(1_000), "{all}");
+    let feed = house.get(As::System, "/feeds/names").await.ok();
+    let said = (feed["state"].as_str(), feed["category"].as_str(), &feed["progress"]);
+    assert_eq!(said, (Some("pending"), Some("gambling"), &Value::Null));
+    let feed = house.post(As::System, "/feeds/names/refresh", Value::Null).await.ok();
+    assert_eq!(feed["progress"]["doing"], "waiting");
+    house.post(As::System, "/feeds/nothing/refresh", Value::Null).await.refused(404);
+    house.get(As::Msp, "/feeds").await.refused(403);
 }

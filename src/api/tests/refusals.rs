@@ -152,6 +152,7 @@ impl Rows {
             ("{zoneid}", self.zone.to_string(), NONE),
             ("{reportid}", self.report.clone(), NO_UUID),
             ("{uuid}", self.uuid.clone(), NO_UUID),
+            ("{name}", "names".to_owned(), "nothing"),
         ];
         let fill = |path: String, (name, row, _): &(&str, String, &str)| path.replace(name, row);
         let named = rows.iter().fold(filled.clone(), fill);

@@ -116,6 +116,27 @@ async fn a_host_that_has_a_private_address_is_not_spoken_to() {
     assert!(reason.starts_with("localhost has the address") && reason.ends_with("which is loopback"), "{reason}");
 }
 
+#[tokio::test]
+async fn hosts_are_found_by_what_the_fetcher_was_given_before_the_system_is_asked() {
+    let (base, asked) = server(vec![ok("", "ads.test\n"), ok("", "ads.test\n")]);
+    let allow_private = vec!["127.0.0.0/8".parse().expect("a network")];
+    let options = FetchOptions { allow_http: true, allow_private, ..FetchOptions::default() };
+    let hosts: Hosts = Arc::new(|host| {
+        Box::pin(async move { if host == "lists.invalid" { vec![[127, 0, 0, 1].into()] } else { Vec::new() } })
+    });
+    let fetcher = Fetcher::with_hosts(options.clone(), Some(hosts)).expect("a client");
+    for host in ["lists.invalid", "localhost"] {
+        let url = base.replace("127.0.0.1", host);
+        let got = get(&fetcher, &url, &Validators::default()).await;
+        assert_eq!((got.outcome.is_ok(), got.text.as_str()), (true, "ads.test\n"), "{host}: {:?}", got.outcome);
+    }
+    assert_eq!(asked.lock().expect("whole").len(), 2);
+    let guarded: Hosts = Arc::new(|_| Box::pin(async { vec![[10, 0, 0, 1].into()] }));
+    let fetcher = Fetcher::with_hosts(options, Some(guarded)).expect("a client");
+    let reason = get(&fetcher, "http://lists.invalid/a", &Validators::default()).await.outcome.expect_err("refused");
+    assert!(reason.ends_with("which is private"), "{reason}");
+}
+
 #[test]
 fn what_may_be_fetched_depends_on_who_named_it() {
     let strict = Fetcher::new(FetchOptions::default()).expect("a client");

@@ -8,7 +8,6 @@ use super::{
     intake::Intake,
     modifiers::{self, Modifiers},
     names::{self, Word},
-    plain::without_comment,
     regexes,
 };
 use crate::model::{AddressRule, AddressTrigger, DomainName, Effect, ListSyntax, NameRule, Pattern, Rule};
@@ -54,18 +53,58 @@ pub(super) fn is_rule(syntax: ListSyntax, text: &str) -> bool {
         || syntax == ListSyntax::Adblock && rest.starts_with(['.', '-'])
 }
 
-/// Where the expression of `/…/` and `/…/$modifiers` ends.
+/// Where the expression of `/…/` and `/…/$modifiers` ends, whatever comment stands behind.
 fn regex_end(rule: &str) -> Option<usize> {
+    let (mut class, mut escaped) = (false, false);
+    for (at, c) in rule.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' => class = true,
+            ']' => class = false,
+            '/' if !class && at > 1 => {
+                let rest = &rule[at + 1..];
+                let comment = rest.starts_with(char::is_whitespace) && rest.trim_start().starts_with(['#', '!']);
+                if rest.is_empty() || rest.starts_with('$') || comment {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
     if rule.len() > 2 && rule.ends_with('/') {
         return Some(rule.len() - 1);
     }
     rule.rfind("/$").filter(|end| *end > 0)
 }
 
+/// A rule without the comment behind it: from a `#` or `!` after a blank. AdGuard knows none, but real lists have them,
+/// and a name has no blanks. An expression, a quoted client and the text of a TXT record may have the marks themselves.
+pub(super) fn without_comment(line: &str) -> &str {
+    let start = if line.starts_with("@@") { 2 } else { 0 };
+    let rule = &line[start..];
+    let from = start + rule.starts_with('/').then(|| regex_end(rule)).flatten().unwrap_or(0);
+    let (mut quote, mut escaped, mut before) = (None, false, '/');
+    for (at, c) in line[from..].char_indices().map(|(at, c)| (from + at, c)) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if quote == Some(c) => quote = None,
+            _ if quote.is_some() => {}
+            '\'' | '"' if matches!(before, '=' | '|' | '~') => quote = Some(c),
+            '#' | '!' if before.is_whitespace() && !line[..at].to_ascii_uppercase().contains(";TXT;") => {
+                return line[..at].trim_end();
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    line
+}
+
 /// Takes one line.
 pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
-    // Names have no blanks, so a comment can be told; a client's name may have one, in quotation marks.
-    let line = if line.contains(['\'', '"']) { line } else { without_comment(line) };
+    let line = without_comment(line);
     let (exception, rule) = match line.strip_prefix("@@") {
         Some(rule) => (true, rule),
         None => (false, line),
@@ -93,8 +132,8 @@ pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
     if modifiers.badfilter {
         return intake.cancel(&text);
     }
-    if exception && modifiers.rewrite.is_some() {
-        return except_answers(intake, number, line, pattern, modifiers);
+    if exception && let Some(Some(_)) = modifiers.rewrite {
+        return except_answer(intake, number, line, pattern, modifiers);
     }
     let wide = modifiers.narrows();
     let pattern = match regex {
@@ -108,7 +147,8 @@ pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
     };
     if let Some(pattern) = pattern {
         let effect = match (exception, modifiers.rewrite) {
-            (true, _) => Effect::Allow,
+            (true, Some(_)) => Effect::NoAnswer,
+            (true, None) => Effect::Allow,
             (false, Some(Some(answer))) => Effect::Answer(Box::new(answer)),
             (false, _) => Effect::Block,
         };
@@ -173,16 +213,16 @@ fn text_of(exception: bool, regex: bool, pattern: &str, options: Option<&str>) -
     text
 }
 
-/// `@@…$dnsrewrite`: no answers of rules for this name, though they may block it.
-fn except_answers(intake: &mut Intake<'_>, number: u64, line: &str, pattern: &str, modifiers: Modifiers) {
+/// `@@…$dnsrewrite=value`: not this answer of other rules of the list for the name and what is below it.
+fn except_answer(intake: &mut Intake<'_>, number: u64, line: &str, pattern: &str, modifiers: Modifiers) {
     if modifiers.conditions != Default::default() {
         return intake.report.unsupported("dnsrewrite exception with conditions");
     }
-    match shape(pattern, false) {
-        Shape::Pattern(Pattern::Suffix(name)) => {
-            intake.cancel_answers(name, modifiers.rewrite.flatten());
+    match (shape(pattern, false), modifiers.rewrite.flatten()) {
+        (Shape::Pattern(Pattern::Suffix(name)), Some(answer)) => {
+            intake.cancel_answer(name, answer, modifiers.important);
         }
-        Shape::Invalid(reason) => intake.report.invalid(number, line, reason),
+        (Shape::Invalid(reason), _) => intake.report.invalid(number, line, reason),
         _ => intake.report.unsupported("dnsrewrite exception for a pattern"),
     }
 }

@@ -124,9 +124,6 @@ pub(super) fn refuse_other_files(start: &[u8], syntax: ListSyntax) -> Result<(),
     if super::unpack::is_packed(start) {
         return refuse("it is packed twice");
     }
-    if start.starts_with(b"PK\x03\x04") {
-        return refuse("it is a zip archive; gzip, zstd, xz and tar are read");
-    }
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
         return refuse("it is UTF-16; lists are UTF-8");
     }

@@ -4,12 +4,28 @@ use super::{
     ImportReport, ParseError, ParseOptions,
     lines::{Line, Lines},
     names::Word,
+    plain::{is_comment, without_comment},
 };
 use crate::model::{
-    AddressRule, AddressTrigger, DomainName, Effect, HostsMeaning, ListSyntax, NameReach, NameRule, Pattern, Rule,
+    AddressRule, AddressTrigger, DomainName, Effect, FixedAnswer, HostsMeaning, ListSyntax, NameReach, NameRule,
+    Pattern, Rule,
 };
 use ipnet::IpNet;
 use std::{collections::HashSet, io::BufRead};
+
+/// What is seen of a list while it is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'t> {
+    /// A rule of the line that comes next.
+    Rule(&'t Rule),
+    /// A rule of a list that has no lines: JSON and YAML.
+    RuleAlone(&'t Rule),
+    /// A line that is no comment, counted from 1.
+    Line(u64, &'t str),
+}
+
+/// Hears what is seen; where it says false, reading stops.
+pub type Watch<'a> = dyn FnMut(Seen<'_>) -> bool + 'a;
 
 /// Lines at the beginning of a list whose comments may be headers.
 const HEADER_LINES: u64 = 400;
@@ -29,6 +45,9 @@ pub(super) struct Intake<'a> {
     hasher: ahash::RandomState,
     held: Held,
     full: bool,
+    /// Hears of everything, and nothing is kept.
+    watch: Option<&'a mut Watch<'a>>,
+    stopped: bool,
 }
 
 impl<'a> Intake<'a> {
@@ -43,7 +62,37 @@ impl<'a> Intake<'a> {
             hasher: ahash::RandomState::new(),
             held: Held::default(),
             full: false,
+            watch: None,
+            stopped: false,
         }
+    }
+
+    /// Keeps nothing, but tells of each rule and line; `nothing` gets no rule.
+    pub(super) fn watched(
+        syntax: ListSyntax,
+        options: &'a ParseOptions,
+        nothing: &'a mut dyn FnMut(Rule),
+        watch: &'a mut Watch<'a>,
+    ) -> Self {
+        Intake { watch: Some(watch), ..Intake::new(syntax, options, nothing) }
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// Tells who watches, if anybody does; whether that is so.
+    fn tell(&mut self, seen: Seen<'_>) -> bool {
+        let Some(watch) = &mut self.watch else { return false };
+        self.stopped |= !self.stopped && !watch(seen);
+        true
+    }
+
+    fn tell_rule(&mut self, rule: &Rule) -> bool {
+        self.tell(match self.syntax {
+            ListSyntax::Json | ListSyntax::Yaml => Seen::RuleAlone(rule),
+            _ => Seen::Rule(rule),
+        })
     }
 
     /// Hands every line to its syntax, comments and blank ones included.
@@ -56,8 +105,18 @@ impl<'a> Intake<'a> {
         let before = self.report.lines;
         while let Some(next) = lines.next()? {
             match next {
-                Line::Text(text) => line(self, self.report.lines + 1, text),
-                Line::Bad(shown, reason) => self.report.invalid(self.report.lines + 1, &shown, reason),
+                Line::Text(text) => {
+                    let (number, comments) = (self.report.lines + 1, self.report.comments);
+                    line(self, number, text);
+                    if self.is_watched() && self.report.comments == comments {
+                        self.tell(Seen::Line(number, text));
+                    }
+                }
+                Line::Bad(shown, reason) => match readable(&shown) {
+                    Some(text) if is_comment(text) => self.comment(self.report.lines + 1, text),
+                    Some(text) => line(self, self.report.lines + 1, text),
+                    None => self.report.invalid(self.report.lines + 1, &shown, reason),
+                },
             }
             self.report.lines += 1;
             self.check_bounds()?;
@@ -69,7 +128,9 @@ impl<'a> Intake<'a> {
 
     /// Fails where the list has more lines or rules than allowed.
     pub(super) fn check_bounds(&self) -> Result<(), ParseError> {
-        if self.report.lines > self.options.lines_max {
+        if self.stopped {
+            Err(ParseError::Stopped)
+        } else if self.report.lines > self.options.lines_max {
             Err(ParseError::TooManyLines(self.options.lines_max))
         } else if self.full || self.held.len() as u64 > self.options.rules_max {
             Err(ParseError::TooManyRules(self.options.rules_max))
@@ -80,7 +141,7 @@ impl<'a> Intake<'a> {
 
     /// Gives a rule to the sink, unless it was there already.
     pub(super) fn rule(&mut self, rule: Rule) {
-        if self.full {
+        if self.full || self.tell_rule(&rule) {
             return;
         }
         let hash = self.hasher.hash_one(&rule);
@@ -121,7 +182,7 @@ impl<'a> Intake<'a> {
         };
         match effect {
             Effect::Block => {}
-            Effect::Allow => counts.exceptions += 1,
+            Effect::Allow | Effect::NoAnswer => counts.exceptions += 1,
             Effect::Answer(_) => counts.answers += 1,
         }
     }
@@ -177,7 +238,7 @@ impl<'a> Intake<'a> {
             HostsMeaning::Skip => None,
             HostsMeaning::Record => {
                 let records = vec![super::names::address_data(ip)];
-                Some(Effect::Answer(Box::new(crate::model::FixedAnswer::Records(records))))
+                Some(Effect::Answer(Box::new(FixedAnswer::Records(records))))
             }
         }
     }
@@ -185,6 +246,9 @@ impl<'a> Intake<'a> {
     /// Keeps a rule until the end of the list, because a later line may cancel it. `text` is what such a line
     /// would repeat.
     pub(super) fn hold(&mut self, text: &str, rule: Rule) {
+        if self.tell_rule(&rule) {
+            return;
+        }
         let text = self.hasher.hash_one(text);
         self.held.push(text, rule);
     }
@@ -199,10 +263,10 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Cancels rules with answers of their own for a name and what is below it: those with this answer, or all.
-    pub(super) fn cancel_answers(&mut self, name: DomainName, answer: Option<crate::model::FixedAnswer>) {
+    /// Cancels rules with this answer for a name and what is below it; important ones only if told so.
+    pub(super) fn cancel_answer(&mut self, name: DomainName, answer: FixedAnswer, important: bool) {
         if self.held.without_answers.len() < ANSWER_EXCEPTIONS_MAX {
-            self.held.without_answers.push((name, answer));
+            self.held.without_answers.push(WithoutAnswer { name, answer, important });
         } else {
             self.report.unsupported("dnsrewrite exceptions past 1,000");
         }
@@ -218,6 +282,16 @@ impl<'a> Intake<'a> {
     }
 }
 
+/// What can be read of a line that as a whole cannot, because its comment is too long or in an old character set.
+fn readable(shown: &str) -> Option<&str> {
+    let shown = shown.trim();
+    let text = match shown.is_empty() || is_comment(shown) {
+        true => return Some(shown).filter(|text| !text.is_empty()),
+        false => without_comment(shown),
+    };
+    (text.len() < shown.len() && !text.contains(char::REPLACEMENT_CHARACTER)).then_some(text)
+}
+
 /// Exceptions from rules with answers: each is compared with each such rule.
 const ANSWER_EXCEPTIONS_MAX: usize = 1000;
 
@@ -231,7 +305,15 @@ struct Held {
     names: Vec<u8>,
     others: Vec<Rule>,
     cancelled: HashSet<TextHash, ahash::RandomState>,
-    without_answers: Vec<(DomainName, Option<crate::model::FixedAnswer>)>,
+    without_answers: Vec<WithoutAnswer>,
+}
+
+/// No rule gives this answer for the name and what is below it.
+struct WithoutAnswer {
+    name: DomainName,
+    answer: FixedAnswer,
+    /// Not even an important rule.
+    important: bool,
 }
 
 /// Stands for a rule of `others`.
@@ -288,12 +370,13 @@ impl Held {
 }
 
 /// A rule without the names for which its answer is cancelled, if anything is left of it.
-fn narrowed(mut rule: Rule, exceptions: &[(DomainName, Option<crate::model::FixedAnswer>)]) -> Option<Rule> {
-    let Rule::Name(NameRule { pattern, effect: Effect::Answer(answer), conditions, .. }) = &mut rule else {
+fn narrowed(mut rule: Rule, exceptions: &[WithoutAnswer]) -> Option<Rule> {
+    let Rule::Name(NameRule { pattern, effect: Effect::Answer(given), conditions, important: weighty }) = &mut rule
+    else {
         return Some(rule);
     };
-    for (top, only) in exceptions {
-        if only.as_ref().is_some_and(|only| only != &**answer) {
+    for WithoutAnswer { name: top, answer, important } in exceptions {
+        if answer != &**given || *weighty && !important {
             continue;
         }
         let name = match pattern {

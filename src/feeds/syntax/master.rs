@@ -66,6 +66,11 @@ impl Master {
         self.item(words)
     }
 
+    /// Whether the last record goes on, as a parenthesis is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.depth > 0
+    }
+
     fn item(&mut self, mut words: Vec<String>) -> Item {
         if words[0].starts_with('$') && !self.inherits {
             return match (words[0].to_ascii_uppercase().as_str(), words.len()) {

@@ -1,6 +1,6 @@
 //! Every syntax of lists, down to rules.
 //!
-//! [`parse`] unpacks the octets (`unpack`), finds out the syntax if nobody said it (`detect`), cuts lines
+//! [`parse`] unpacks the octets (`unpack`, `unzip`), finds out the syntax if nobody said it (`detect`), cuts lines
 //! (`lines`) and hands each to its syntax: `plain` for hosts files, names, Adblock (`adblock`, `modifiers`,
 //! `rewrite`) and regular expressions (`regexes`), which may stand side by side in one file; `dnsmasq`,
 //! `unbound`, `rpz` (on top of `master`, which reads master files), `csv`, `json`, `yaml`; `archive` reads
@@ -31,9 +31,11 @@ mod rpz;
 mod tests;
 mod unbound;
 mod unpack;
+mod unzip;
 mod yaml;
 
 pub use archive::{ArchiveCategory, categories};
+pub use intake::{Seen, Watch};
 pub use regexes::REGEX_OCTETS_MAX;
 pub use report::{ImportReport, RuleCounts, Sample};
 pub(in crate::feeds) use rewrite::wire as rdata_wire;
@@ -102,6 +104,9 @@ pub enum ParseError {
     /// It is something else: a web page, a picture, a document that breaks its own syntax.
     #[error("this is no list: {0}")]
     NotAList(String),
+    /// Who watched has seen enough; no failure of the list.
+    #[error("reading was stopped")]
+    Stopped,
 }
 
 impl From<io::Error> for ParseError {
@@ -113,7 +118,7 @@ impl From<io::Error> for ParseError {
     }
 }
 
-/// Reads a list, packed (gzip, zstd, xz) or not, and gives its rules to the sink in their order, without
+/// Reads a list, packed (gzip, zstd, xz, zip) or not, and gives its rules to the sink in their order, without
 /// duplicates; those of Adblock lists at the end, because any line may cancel one before it.
 ///
 /// Fails where the list could not be read to its end within the bounds; a line that is not understood is
@@ -124,28 +129,52 @@ pub fn parse(
     sink: &mut dyn FnMut(Rule),
 ) -> Result<ImportReport, ParseError> {
     let mut octets = unpack::open(octets, options.octets_max)?;
+    let (syntax, archived) = begin(&mut octets, options)?;
+    let mut intake = Intake::new(syntax, options, sink);
+    read(octets, archived, &mut intake)?;
+    intake.finish()
+}
+
+/// Reads a list to let somebody see its rules and the lines they come from, in their order, duplicates and what other
+/// lines cancel included. Nothing is kept, so it takes no memory to speak of, but for JSON and YAML. Says whether it was
+/// read to its end; else the watch stopped it. Fails as [`parse`] does.
+pub fn watch<'w>(octets: impl Read, options: &'w ParseOptions, watch: &'w mut Watch<'w>) -> Result<bool, ParseError> {
+    let mut octets = unpack::open(octets, options.octets_max)?;
+    let (syntax, archived) = begin(&mut octets, options)?;
+    let mut nothing = |_| ();
+    let mut intake = Intake::watched(syntax, options, &mut nothing, watch);
+    match read(octets, archived, &mut intake) {
+        Ok(()) => Ok(true),
+        Err(ParseError::Stopped) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// How a list is written, and whether it is an archive.
+fn begin(octets: &mut unpack::Octets<'_>, options: &ParseOptions) -> Result<(ListSyntax, bool), ParseError> {
     let start = octets.start()?;
     let syntax = match options.syntax {
         Some(syntax) => syntax,
         None => detect::syntax(start)?,
     };
     detect::refuse_other_files(start, syntax)?;
-    let archived = detect::is_tar(start);
-    let mut intake = Intake::new(syntax, options, sink);
-    match syntax {
+    Ok((syntax, detect::is_tar(start)))
+}
+
+fn read(octets: unpack::Octets<'_>, archived: bool, intake: &mut Intake<'_>) -> Result<(), ParseError> {
+    match intake.syntax {
         ListSyntax::Hosts | ListSyntax::Domains | ListSyntax::Adblock | ListSyntax::Regex => {
-            plain::read(octets, &mut intake)?;
+            plain::read(octets, intake)
         }
-        ListSyntax::Dnsmasq => dnsmasq::read(octets, &mut intake)?,
-        ListSyntax::Unbound => unbound::read(octets, &mut intake)?,
-        ListSyntax::Rpz => rpz::read(octets, &mut intake)?,
-        ListSyntax::Ut1 if archived => archive::read(octets, &mut intake)?,
-        ListSyntax::Ut1 => plain::read(octets, &mut intake)?,
-        ListSyntax::Csv => csv::read(octets, &mut intake)?,
-        ListSyntax::Json => json::read(octets, &mut intake)?,
-        ListSyntax::Yaml => yaml::read(octets, &mut intake)?,
+        ListSyntax::Dnsmasq => dnsmasq::read(octets, intake),
+        ListSyntax::Unbound => unbound::read(octets, intake),
+        ListSyntax::Rpz => rpz::read(octets, intake),
+        ListSyntax::Ut1 if archived => archive::read(octets, intake),
+        ListSyntax::Ut1 => plain::read(octets, intake),
+        ListSyntax::Csv => csv::read(octets, intake),
+        ListSyntax::Json => json::read(octets, intake),
+        ListSyntax::Yaml => yaml::read(octets, intake),
     }
-    intake.finish()
 }
 
 /// Gives the rules of a response policy zone whose records are there already, as after a transfer: owners are

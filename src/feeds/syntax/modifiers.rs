@@ -93,14 +93,14 @@ pub(super) fn parse(options: &str, exception: bool) -> Result<Modifiers, Refused
                     let list = if term.negated { &mut conditions.clients_except } else { &mut conditions.clients };
                     list.push(match names::net(&term.text) {
                         Some(net) if !term.quoted => ClientTerm::Net(net),
-                        _ => ClientTerm::Name(term.text.to_lowercase().into()),
+                        _ => ClientTerm::Name(lower(&term.text)),
                     });
                 }
             }
             ("ctag", Some(value)) => {
                 for term in terms(value)? {
                     let list = if term.negated { &mut conditions.tags_except } else { &mut conditions.tags };
-                    list.push(term.text.to_lowercase().into());
+                    list.push(lower(&term.text));
                 }
             }
             ("dnsrewrite", Some(value)) if !value.is_empty() => {
@@ -184,6 +184,11 @@ fn terms(value: &str) -> Result<Vec<Term>, Refused> {
             Some(_) => return invalid("a modifier's values are not joined by |"),
         }
     }
+}
+
+/// Each character in lower case, as names of clients are compared.
+fn lower(text: &str) -> Box<str> {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// Without the `\` in front of characters that mean something between modifiers.

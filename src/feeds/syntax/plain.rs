@@ -10,6 +10,7 @@ use super::{
     unpack::Octets,
 };
 use crate::model::{Effect, ListSyntax, NameReach, Pattern};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Reads a list of lines.
 pub(super) fn read(octets: Octets<'_>, intake: &mut Intake<'_>) -> Result<(), ParseError> {
@@ -34,10 +35,15 @@ pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
     if adblock::is_rule(intake.syntax, text) {
         return adblock::line(intake, number, text);
     }
-    let text = without_comment(text);
+    let text = match intake.syntax {
+        ListSyntax::Adblock => without_comment(adblock::without_comment(text)),
+        _ => without_comment(text),
+    };
     let mut words = text.split_ascii_whitespace();
     let Some(first) = words.next() else { return };
-    if let Some(ip) = names::ip(first)
+    // Systems have long taken `0` for 0.0.0.0.
+    let ip = names::ip(first).or_else(|| (first == "0").then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+    if let Some(ip) = ip
         && let Some(second) = words.next()
     {
         return hosts(intake, number, ip, std::iter::once(second).chain(words));
@@ -55,11 +61,12 @@ pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
     }
 }
 
-/// `!`, `#`, `;` and `[Adblock Plus 2.0]`. A generic cosmetic rule (`##.ad`) counts as one, too: a heading of
+/// `!`, `#`, `;`, `// ` and `[Adblock Plus 2.0]`. A generic cosmetic rule (`##.ad`) counts as one, too: a heading of
 /// a hosts file looks the same.
 pub(super) fn is_comment(text: &str) -> bool {
     match text.as_bytes()[0] {
         b'!' | b'#' | b';' => true,
+        b'/' => text.starts_with("// "),
         b'[' => ["adblock", "adguard", "ublock"]
             .iter()
             .any(|product| text.get(1..1 + product.len()).is_some_and(|start| start.eq_ignore_ascii_case(product))),
@@ -67,20 +74,20 @@ pub(super) fn is_comment(text: &str) -> bool {
     }
 }
 
-/// What stands before a `#` that begins a word.
+/// What stands before a `#` (hosts(5)), or before a `;` or `//` that begins a word: no name or address has them.
 pub(super) fn without_comment(text: &str) -> &str {
-    let mut from = 0;
-    while let Some(at) = text[from..].find('#').map(|at| from + at) {
-        if at == 0 || text.as_bytes()[at - 1].is_ascii_whitespace() {
-            return text[..at].trim_end();
-        }
-        from = at + 1;
-    }
-    text
+    let begins_word = |at: usize| at > 0 && text.as_bytes()[at - 1].is_ascii_whitespace();
+    let mut marks = text.match_indices(['#', ';', '/']).map(|(at, _)| at);
+    let comment = marks.find(|at| match &text.as_bytes()[*at..] {
+        [b'#', ..] => true,
+        [b';', ..] | [b'/', b'/', ..] => begins_word(*at),
+        _ => false,
+    });
+    comment.map_or(text, |at| text[..at].trim_end())
 }
 
 /// `address name…`: every name alone (unless the list's reach says otherwise).
-fn hosts<'t>(intake: &mut Intake<'_>, number: u64, ip: std::net::IpAddr, words: impl Iterator<Item = &'t str>) {
+fn hosts<'t>(intake: &mut Intake<'_>, number: u64, ip: IpAddr, words: impl Iterator<Item = &'t str>) {
     let effect = intake.hosts_effect(ip);
     for text in words {
         match (names::word(text, false), &effect) {

@@ -117,7 +117,9 @@ pub(super) fn pattern(
 
 /// Takes a line of Pi-hole's: `expression[;option…]`.
 pub(super) fn line(intake: &mut Intake<'_>, number: u64, line: &str) {
-    let mut parts = line.split(';');
+    // No name has a blank, so no expression needs one with such a mark behind it.
+    let expression = line.find(" #").or_else(|| line.find("\t#")).map_or(line, |at| line[..at].trim_end());
+    let mut parts = expression.split(';');
     let expression = parts.next().unwrap_or_default().trim();
     let mut conditions = Conditions::default();
     let mut effect = Effect::Block;

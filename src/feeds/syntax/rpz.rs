@@ -33,6 +33,10 @@ pub(super) fn read(octets: Octets<'_>, intake: &mut Intake<'_>) -> Result<(), Pa
     let mut master = Master::default();
     // What relative names are below: the zone until `$ORIGIN` says otherwise.
     let mut origin = zone.name.clone();
+    // The name of the zone is known by whoever wrote the options, by the SOA record, or by the last `$ORIGIN` before
+    // the first record.
+    let given = zone.name.is_some();
+    let mut settled = given;
     intake.lines(octets.into_read(), |intake, number, line| match master.line(line) {
         Item::Nothing => {}
         Item::Comment => intake.comment(number, line.trim()),
@@ -40,7 +44,9 @@ pub(super) fn read(octets: Octets<'_>, intake: &mut Intake<'_>) -> Result<(), Pa
         Item::Invalid(reason) => intake.report.invalid(number, line, reason),
         Item::Origin(text) => match master::name(&text, origin.as_ref()) {
             Ok(name) => {
-                zone.name.get_or_insert_with(|| name.clone());
+                if !settled && !name.as_name().is_root() {
+                    zone.name = Some(name.clone());
+                }
                 origin = Some(name);
             }
             Err(reason) => intake.report.invalid(number, line, reason),
@@ -53,10 +59,11 @@ pub(super) fn read(octets: Octets<'_>, intake: &mut Intake<'_>) -> Result<(), Pa
             let place = Place { line: number, text: line };
             if entry.rtype == SOA {
                 // The owner of the SOA record is the zone (RFC 1035, section 5.2).
-                if zone.name.is_none() && entry.owner != "@" {
-                    zone.name = Some(owner.clone());
-                    origin = Some(owner);
+                if !given && !owner.as_name().is_root() {
+                    origin.get_or_insert_with(|| owner.clone());
+                    zone.name = Some(owner);
                 }
+                settled = true;
                 intake.report.serial = entry.rdata.get(2).and_then(|serial| serial.parse().ok());
                 return;
             }
@@ -64,9 +71,17 @@ pub(super) fn read(octets: Octets<'_>, intake: &mut Intake<'_>) -> Result<(), Pa
                 Some(data) => data,
                 None => return intake.report.invalid(number, line, "this is no data of the record's type"),
             };
+            settled = true;
             zone.record(intake, place, &owner, data);
+            if intake.is_watched() {
+                // Who watches wants to see the rule at its line; what the owner has besides is no concern.
+                zone.end(intake);
+            }
         }
     })?;
+    if master.is_open() {
+        intake.report.invalid(intake.report.lines, "", "a parenthesis is not closed");
+    }
     zone.end(intake);
     intake.report.zone = zone.name;
     Ok(())

@@ -20,10 +20,15 @@ use std::{
     net::IpAddr,
 };
 
+/// Headings of sections: what follows belongs to the last one (unbound.conf(5)).
+const SECTIONS: [&str; 6] = ["server", "view", "stub-zone", "forward-zone", "auth-zone", "remote-control"];
+
 /// What is known at the end only.
 #[derive(Default)]
 struct Data {
     redirects: BTreeSet<DomainName>,
+    /// The section is a view, whose options hold for some clients only.
+    in_view: bool,
     records: BTreeMap<DomainName, Entry>,
 }
 
@@ -76,9 +81,15 @@ fn line(intake: &mut Intake<'_>, data: &mut Data, number: u64, line: &str) {
         return intake.report.invalid(number, text, "this is no option of Unbound");
     };
     let words = words(value);
+    if words.is_empty() && SECTIONS.contains(&option.trim()) {
+        data.in_view = option.trim() == "view";
+    }
     match (option.trim(), &words[..]) {
         // Headings of sections say nothing by themselves.
         ("server", []) => {}
+        ("local-zone" | "local-data" | "local-data-ptr", _) if data.in_view => {
+            intake.report.unsupported("options of a view");
+        }
         ("local-zone", [name, kind]) => zone(intake, data, number, text, name, &kind.to_ascii_lowercase()),
         ("local-data", [record]) => local_data(intake, data, number, text, record),
         ("local-data-ptr", [record]) => pointer(intake, data, number, text, record),

@@ -1,6 +1,9 @@
-//! Packed lists: gzip, zstd and xz, told apart by their first octets, and never more than the bound.
+//! Packed lists: gzip, zstd, xz and zip, told apart by their first octets, and never more than the bound.
 
-use super::ParseError;
+use super::{
+    ParseError,
+    unzip::{EMPTY_ZIP, Unzip, ZIP},
+};
 use std::{
     fmt,
     io::{self, BufRead, BufReader, Chain, Cursor, Read},
@@ -34,6 +37,11 @@ pub(super) fn bound_reached(error: &io::Error) -> Option<u64> {
     error.get_ref()?.downcast_ref::<BoundReached>().map(|bound| bound.0)
 }
 
+/// The error of a reader that was about to give more octets than allowed.
+pub(super) fn too_large(octets_max: u64) -> io::Error {
+    io::Error::other(BoundReached(octets_max))
+}
+
 /// A reader that fails where more octets come than allowed.
 struct Bounded<R> {
     inner: R,
@@ -46,7 +54,7 @@ impl<R: Read> Read for Bounded<R> {
         let read = self.inner.read(buffer)?;
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
-            None => return Err(io::Error::other(BoundReached(self.octets_max))),
+            None => return Err(too_large(self.octets_max)),
         }
         Ok(read)
     }
@@ -93,6 +101,8 @@ pub(super) fn open<'a>(octets: impl Read + 'a, octets_max: u64) -> Result<Octets
         Box::new(decoder)
     } else if head.starts_with(XZ) {
         Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_KIBIBYTES_MAX))
+    } else if head.starts_with(ZIP) || head.starts_with(EMPTY_ZIP) {
+        return Ok(Octets { start: Vec::new(), rest: Box::new(Unzip::new(packed, octets_max)) });
     } else {
         return Ok(Octets { start: Vec::new(), rest: Box::new(packed) });
     };
@@ -101,7 +111,7 @@ pub(super) fn open<'a>(octets: impl Read + 'a, octets_max: u64) -> Result<Octets
 
 /// Whether octets are packed in a way that is read here.
 pub(super) fn is_packed(start: &[u8]) -> bool {
-    [GZIP, ZSTD, XZ].iter().any(|magic| start.starts_with(magic))
+    [GZIP, ZSTD, XZ, ZIP].iter().any(|magic| start.starts_with(magic))
 }
 
 /// Reads to the end of a document that must be had whole.

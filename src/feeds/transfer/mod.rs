@@ -4,14 +4,18 @@
 //! nothing useful, is asked for the whole zone. A transfer is taken whole or not at all, within bounds of
 //! octets, records and time.
 //!
+//! `notice` reads what a server says when a zone has changed (NOTIFY, RFC 1996).
+//!
 //! Read `sequence` (what a stream of records means), `signature` (what of it is to be believed), and then this
 //! file, which asks and listens.
 
+mod notice;
 mod sequence;
 mod signature;
 #[cfg(test)]
 mod tests;
 
+pub use notice::notice;
 pub use signature::TransferKey;
 
 use super::syntax::{self, ImportReport, ParseError, ParseOptions};

@@ -3,14 +3,18 @@
 //! [`Lists`] is the handle: the API asks it how a list stands, asks for a refresh and hands it uploads. Its loop
 //! ([`keep`](Lists::keep)) follows the rows of lists and starts what is due, two at a time (`refresh`). Whenever a list changed, a table
 //! of all of them is built beside the one that serves and handed to the publisher (`table`), one at a time: what changes
-//! meanwhile goes into the next.
+//! meanwhile goes into the next. `search` looks for rules in what is kept of a list.
 
+mod figures;
+mod notices;
 mod refresh;
+mod search;
 mod shelf;
 mod table;
 mod transfer;
 
 pub use refresh::RefreshError;
+pub use search::SearchError;
 pub use shelf::{ListStatus, Shelf};
 pub use transfer::list_secret_context;
 
@@ -115,6 +119,13 @@ struct Inner {
     /// What is to be done with lists as soon as there is room.
     asked: Mutex<HashMap<ListSourceId, Ask>>,
     turns: Semaphore,
+    /// Uploads do not wait for what the network is slow to bring.
+    upload_turns: Semaphore,
+    /// One piece of work on a list at a time.
+    own_turns: Mutex<HashMap<ListSourceId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Who may tell that a zone has changed.
+    zones: Mutex<notices::Zones>,
+    searches: Arc<Semaphore>,
     /// Something may be due.
     due: Notify,
     /// The number of the last change that a table must have.
@@ -141,6 +152,10 @@ impl Lists {
             shelf: Mutex::new(lists),
             asked: Mutex::default(),
             turns: Semaphore::new(AT_ONCE_MAX),
+            upload_turns: Semaphore::new(1),
+            own_turns: Mutex::default(),
+            zones: Mutex::default(),
+            searches: Arc::new(Semaphore::new(search::AT_ONCE_MAX)),
             due: Notify::new(),
             changes: AtomicU64::new(0),
             changed: Notify::new(),
@@ -181,6 +196,15 @@ impl Lists {
         self.ask(id, if confirm { Ask::Confirm } else { Ask::Refresh });
     }
 
+    /// A new path for a file that somebody sends; leftovers go at the next start.
+    pub fn upload_path(&self) -> PathBuf {
+        self.0.library.upload_path()
+    }
+
+    fn own_turn(&self, id: ListSourceId) -> Arc<tokio::sync::Mutex<()>> {
+        self.0.own_turns.lock().entry(id).or_default().clone()
+    }
+
     /// Looks at the rows of lists at once.
     pub fn look(&self) {
         self.0.due.notify_one();
@@ -218,8 +242,10 @@ impl Lists {
                 let rows = self.0.store.all::<ListSource>().map(|row| (row.value.id, row.value));
                 let next: HashMap<_, _> = rows.collect();
                 self.follow(&sources, &next, seen.is_none());
+                self.follow_zones(&next);
                 (sources, seen) = (next, Some(revision));
             }
+            self.catch_up();
             if turn % TURNS_TO_SWEEP == 0 {
                 self.sweep(sources.keys().copied().collect());
             }
@@ -266,6 +292,7 @@ impl Lists {
         let gone: Vec<ListSourceId> = before.keys().filter(|id| !now.contains_key(id)).copied().collect();
         for id in &gone {
             shelf.remove(id);
+            self.0.own_turns.lock().remove(id);
         }
         let mut table_changes = !gone.is_empty();
         let mut again = Vec::new();

@@ -98,9 +98,11 @@ impl Lists {
         if let Some(shelved) = self.0.shelf.lock().get_mut(&source.id) {
             shelved.work = Some(progress.clone());
         }
+        let own = self.own_turn(source.id);
+        let _own = own.lock().await;
         let Ok(_turn) = self.0.turns.acquire().await else { return };
         let started = Instant::now();
-        tracing::info!(list = source.id.0, why = ?ask, "a list is being refreshed");
+        tracing::info!(list = source.id.0, name = ?source.name, why = ?ask, "a list is being refreshed");
         let work = self.version(source, ask, &progress);
         tokio::pin!(work);
         let outcome = loop {
@@ -119,16 +121,27 @@ impl Lists {
 
     /// Takes a list that somebody sent, and returns when queries are decided by it; `Ok(false)`: it waits to be confirmed,
     /// because it lost most of its rules.
-    pub async fn upload(&self, source: &ListSource, octets: Vec<u8>, confirm: bool) -> Result<bool, RefreshError> {
-        let _turn = self.0.turns.acquire().await.map_err(|error| RefreshError::Stopped(error.to_string()))?;
+    pub async fn upload(
+        &self,
+        source: &ListSource,
+        contents: impl Read + Send + 'static,
+        confirm: bool,
+    ) -> Result<bool, RefreshError> {
+        let own = self.own_turn(source.id);
+        let _own = own.lock().await;
+        let _turn = self.0.upload_turns.acquire().await.map_err(|error| RefreshError::Stopped(error.to_string()))?;
         let started = Instant::now();
         let state = self.state(source.id);
         let recipe = Recipe::of(source);
-        let progress = Progress::default();
+        let progress = Arc::new(Progress::default());
+        progress.begin("copying", 0);
+        if let Some(shelved) = self.0.shelf.lock().get_mut(&source.id) {
+            shelved.work = Some(progress.clone());
+        }
         let (lists, of) = (self.clone(), source.clone());
         let work = move || {
             let bounds = lists.bounds();
-            let copied = lists.0.library.copy(of.id, octets.as_slice(), bounds.octets_max, &progress)?;
+            let copied = lists.0.library.copy(of.id, contents, bounds.octets_max, &progress)?;
             lists.read(&of, &state, copied, recipe, Validators::default(), confirm, &progress)
         };
         let outcome = blocking(work).await;
@@ -339,7 +352,16 @@ impl Lists {
                 state.adopted(source, *version, now, chance);
                 changes = true;
             }
-            Ok(Brought::Held(version)) => state.held_back(source, &version, now, chance),
+            Ok(Brought::Held(version)) => {
+                tracing::warn!(
+                    list = source.id.0,
+                    name = ?source.name,
+                    rules = version.rules(),
+                    before = state.rules,
+                    "a list lost more than half of its rules and waits to be confirmed; the last good copy serves"
+                );
+                state.held_back(source, &version, now, chance);
+            }
             Err(error) => {
                 let text = error.to_string();
                 let wait_s = match error {
@@ -349,22 +371,27 @@ impl Lists {
                 state.failed(source, &text, wait_s, now, chance);
                 tracing::warn!(
                     list = source.id.0,
+                    name = ?source.name,
                     error = text,
                     errors = state.errors,
-                    "a list could not be refreshed"
+                    serving = state.serves(),
+                    "a list could not be refreshed; the last good copy serves, if there is one"
                 );
             }
         }
         let took = started.elapsed();
         metrics::counter!("weir_list_refreshes_total", "outcome" => word).increment(1);
         metrics::histogram!("weir_list_refresh_seconds").record(took.as_secs_f64());
-        tracing::info!(
-            list = source.id.0,
-            outcome = word,
-            rules = state.rules,
-            took_ms = took.as_millis() as u64,
-            "a list was refreshed"
-        );
+        if word != "failed" {
+            tracing::info!(
+                list = source.id.0,
+                name = ?source.name,
+                outcome = word,
+                rules = state.rules,
+                took_ms = took.as_millis() as u64,
+                "a list was refreshed"
+            );
+        }
         // A list that went meanwhile leaves nothing behind.
         self.0.store.find::<ListSource>(source.id.0)?;
         if let Err(error) = self.0.library.save_state(source.id, &state) {

@@ -2,12 +2,11 @@
 
 use super::Lists;
 use crate::{
-    feeds::{Bounds, Library, Recipe, Standing},
-    model::{ListSource, ListSourceId, ListSyntax},
+    feeds::{Bounds, Library, Recipe},
+    model::{ListSource, ListSyntax},
     policy::{ListProfile, ListTable},
 };
 use std::{
-    collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -94,26 +93,5 @@ impl Lists {
         };
         let before = self.0.table.lock().clone();
         Arc::new(build(&self.0.library, &recipes, self.bounds(), Some(&before)))
-    }
-
-    /// Tells how all lists stand.
-    pub(super) fn figures(&self, sources: &HashMap<ListSourceId, ListSource>, busy: usize) {
-        let mut counts = [0u32; Standing::ALL.len()];
-        {
-            let shelf = self.0.shelf.lock();
-            for source in sources.values() {
-                let standing = shelf.get(&source.id).map(|shelved| shelved.state.standing(source.enabled));
-                let place = Standing::ALL.iter().position(|known| Some(*known) == standing);
-                counts[place.unwrap_or(0)] += 1;
-            }
-        }
-        for (standing, count) in Standing::ALL.iter().zip(counts) {
-            metrics::gauge!("weir_list_sources", "state" => standing.name()).set(count);
-        }
-        let table = self.0.table.lock().clone();
-        metrics::gauge!("weir_list_names").set(table.names() as f64);
-        metrics::gauge!("weir_list_table_bytes").set(table.octets() as f64);
-        metrics::gauge!("weir_list_left_out").set(table.left_out().len() as f64);
-        metrics::gauge!("weir_list_refreshing").set(busy as f64);
     }
 }

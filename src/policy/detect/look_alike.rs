@@ -1,20 +1,26 @@
 //! Names that look like others.
+//!
+//! A policy may protect two hundred names, and nearly every name that is asked for looks like none of them. So the names
+//! are not gone through: an [`index`](super::near) made when the policy is compiled says which of them are worth a look.
 
+use super::{
+    near::{Kind, Near, NearBuilder},
+    skeleton::{Skeleton, letters, within_edits},
+};
 use crate::{
     category::registrable,
-    model::{DomainName, LABEL_OCTETS_MAX, Name},
+    model::{DomainName, Name},
 };
-use unicode_security::skeleton;
 
 /// Labels of at least this length are compared by one edit (a letter more, fewer, another, or two exchanged). Shorter
 /// words have too many honest neighbours.
 const ONE_EDIT_LETTERS_MIN: usize = 6;
 /// And by two from this length on.
 const TWO_EDITS_LETTERS_MIN: usize = 10;
+/// Marks of which is remembered that they were compared; the API lets a policy protect fewer.
+const SEEN_MARKS: usize = 256;
 /// Protected labels of at least this length are looked for under other suffixes and within longer labels.
 const WITHIN_LETTERS_MIN: usize = 5;
-/// Characters of a skeleton, at most; what is longer is cut.
-const SKELETON_MAX: usize = 2 * LABEL_OCTETS_MAX;
 
 /// Words that those put before or behind a name who want others to take theirs for it.
 const LURES: [&[u8]; 26] = [
@@ -46,6 +52,21 @@ const LURES: [&[u8]; 26] = [
     b"web",
 ];
 
+/// Bit `n` of octet `o`: the `n`-th lure starts with `o`, or ends with it.
+const LURES_BY_FIRST: [u32; 256] = lures_by(false);
+const LURES_BY_LAST: [u32; 256] = lures_by(true);
+
+const fn lures_by(last: bool) -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < LURES.len() {
+        let lure = LURES[at];
+        table[lure[if last { lure.len() - 1 } else { 0 }] as usize] |= 1 << at;
+        at += 1;
+    }
+    table
+}
+
 /// How a name looks like a protected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
@@ -64,9 +85,10 @@ pub enum Likeness {
 /// Protected names, ready to be compared with.
 #[derive(Clone, Debug, Default)]
 pub struct Protected {
-    /// What belongs to them: the names and their registrable domains. Nothing at or below these is a look-alike.
-    own: Vec<DomainName>,
     marks: Vec<Mark>,
+    near: Near,
+    /// Bit `n`: some protected domain has `n` labels.
+    label_counts: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -75,27 +97,38 @@ struct Mark {
     domain: DomainName,
     /// Its first label.
     label: Box<[u8]>,
-    skeleton: Skeleton,
+    skeleton: Box<[char]>,
     /// Bit `n` for the `n`-th kind of character in the skeleton.
     letters: u64,
 }
 
 impl Protected {
-    /// Takes the names. Public suffixes protect nothing.
+    /// Takes the names. Public suffixes protect nothing. What is built takes less than 2 KiB a name.
     pub fn new(names: &[DomainName]) -> Self {
-        let mut protected = Protected::default();
-        for name in names {
+        let mut marks: Vec<Mark> = Vec::new();
+        let mut near = NearBuilder::default();
+        let mut label_counts = 0;
+        for name in names.iter().take(usize::from(u16::MAX)) {
             let Some(domain) = registrable(name.as_name()) else { continue };
-            protected.own.push(domain.to_owned());
-            if protected.marks.iter().any(|mark| mark.domain.as_name() == domain) {
+            if marks.iter().any(|mark| mark.domain.as_name() == domain) {
                 continue;
             }
             let Some(label) = domain.labels().next() else { continue };
-            let skeleton = Skeleton::of(label);
-            let letters = letters(skeleton.as_slice());
-            protected.marks.push(Mark { domain: domain.to_owned(), label: label.into(), skeleton, letters });
+            let (looks, plain) = (Skeleton::of(label), Skeleton::plain(label));
+            let number = marks.len() as u16;
+            near.insert(Kind::Domain, &octets(domain_octets(domain)), number);
+            near.insert(Kind::Label, plain.as_slice(), number);
+            near.insert(Kind::Skeleton, looks.as_slice(), number);
+            let edits = edits_of(label);
+            near.insert_near(plain.as_slice(), edits, number);
+            if looks.as_slice() != plain.as_slice() {
+                near.insert_near(looks.as_slice(), edits, number);
+            }
+            label_counts |= 1 << domain.label_count().min(63);
+            let skeleton: Box<[char]> = looks.as_slice().into();
+            marks.push(Mark { domain: domain.to_owned(), label: label.into(), letters: letters(&skeleton), skeleton });
         }
-        protected
+        Protected { marks, near: near.finish(), label_counts }
     }
 
     /// Whether nothing is protected.
@@ -106,179 +139,161 @@ impl Protected {
     /// How `name`, whose registrable domain is `domain`, looks like a protected name, and which. Allocates only for
     /// internationalised labels.
     pub fn likeness(&self, name: Name<'_>, domain: Name<'_>) -> Option<(Likeness, Name<'_>)> {
-        if self.marks.is_empty() || self.own.iter().any(|own| name.is_at_or_below(own.as_name())) {
+        self.search(name, domain, &mut 0)
+    }
+
+    /// How many protected names are compared letter by letter to find that out: what a name costs.
+    pub fn comparisons(&self, name: Name<'_>, domain: Name<'_>) -> usize {
+        let mut comparisons = 0;
+        self.search(name, domain, &mut comparisons);
+        comparisons
+    }
+
+    fn search<'p>(&'p self, name: Name<'_>, domain: Name<'_>, comparisons: &mut usize) -> Option<(Likeness, Name<'p>)> {
+        if self.marks.is_empty() || self.at_domain(domain_octets(domain)).is_some() {
             return None;
         }
         let label = domain.labels().next()?;
+        let plain = Skeleton::plain(label);
+        let plain = plain.as_slice();
+        let found = |likeness, mark: &'p Mark| Some((likeness, mark.domain.as_name()));
+
+        if let Some(mark) = self.of_label(label)
+            && label.len() >= WITHIN_LETTERS_MIN
+        {
+            return found(Likeness::Suffix, mark);
+        }
         let looks = Skeleton::of(label);
-        let letters = letters(looks.as_slice());
-        let found =
-            self.marks.iter().find_map(|mark| Some((mark.like(label, &looks, letters)?, mark.domain.as_name())));
-        found.or_else(|| {
-            self.marks
-                .iter()
-                .find(|mark| mark.stands_before(name, domain))
-                .map(|mark| (Likeness::Before, mark.domain.as_name()))
-        })
+        let looks = looks.as_slice();
+        let confusable = |mark: &&Mark| *mark.skeleton == *looks && *mark.label != *label;
+        if let Some(mark) = self.candidates(Kind::Skeleton, looks).find(confusable) {
+            return found(Likeness::Confusable, mark);
+        }
+        let letters = letters(looks);
+        // A mark that shares several hashes with the name is compared once.
+        let mut seen = [0u64; SEEN_MARKS / 64];
+        let mut edited = |number: u16| {
+            let bit = 1 << (number % 64);
+            if let Some(seen) = seen.get_mut(usize::from(number / 64)) {
+                if *seen & bit != 0 {
+                    return false;
+                }
+                *seen |= bit;
+            }
+            let mark = &self.marks[usize::from(number)];
+            mark.is_edited(label, plain, looks, letters, comparisons)
+        };
+        let near = self
+            .near
+            .near(plain, &mut edited)
+            .or_else(|| if looks == plain { None } else { self.near.near(looks, &mut edited) });
+        if let Some(number) = near {
+            return found(Likeness::Edited, &self.marks[usize::from(number)]);
+        }
+        if let Some(mark) = self.within(label) {
+            return found(Likeness::Within, mark);
+        }
+        self.before(name, domain).and_then(|mark| found(Likeness::Before, mark))
+    }
+
+    /// The marks that have something of this kind in common with `text`; the caller compares.
+    fn candidates<'p>(&'p self, kind: Kind, text: &[char]) -> impl Iterator<Item = &'p Mark> + use<'p> {
+        self.near.get(kind, text).map(|number| &self.marks[usize::from(number)])
+    }
+
+    fn at_domain(&self, domain: &[u8]) -> Option<&Mark> {
+        let own = |mark: &&Mark| domain_octets(mark.domain.as_name()) == domain;
+        self.near.get_octets(Kind::Domain, domain).map(|number| &self.marks[usize::from(number)]).find(own)
+    }
+
+    fn of_label(&self, label: &[u8]) -> Option<&Mark> {
+        let same = |mark: &&Mark| *mark.label == *label;
+        self.near.get_octets(Kind::Label, label).map(|number| &self.marks[usize::from(number)]).find(same)
+    }
+
+    /// The protected label that stands in a longer one between hyphens, or beside a luring word.
+    fn within(&self, label: &[u8]) -> Option<&Mark> {
+        let whole = |part: &[u8]| {
+            let long = part.len() >= WITHIN_LETTERS_MIN && part.len() < label.len();
+            if long { self.of_label(part) } else { None }
+        };
+        if label.contains(&b'-')
+            && let Some(mark) = label.split(|octet| *octet == b'-').find_map(whole)
+        {
+            return Some(mark);
+        }
+        let (first, last) = (*label.first()?, *label.last()?);
+        let fronts = ones(LURES_BY_FIRST[usize::from(first)]).filter_map(|lure| label.strip_prefix(LURES[lure]));
+        let backs = ones(LURES_BY_LAST[usize::from(last)]).filter_map(|lure| label.strip_suffix(LURES[lure]));
+        let behind = fronts.map(|rest| rest.strip_prefix(b"-").unwrap_or(rest));
+        let before = backs.map(|rest| rest.strip_suffix(b"-").unwrap_or(rest));
+        behind.chain(before).find_map(whole)
+    }
+
+    /// The protected name that stands whole among the labels below the other's registrable domain.
+    fn before(&self, name: Name<'_>, domain: Name<'_>) -> Option<&Mark> {
+        let (name, domain) = (name.as_wire(), domain.as_wire());
+        let below = &name[..name.len() - domain.len()];
+        let mut at = 0;
+        while at < below.len() {
+            let (mut end, mut labels) = (at, 0);
+            while end < below.len() && labels < 63 {
+                end += 1 + usize::from(below[end]);
+                labels += 1;
+                if self.label_counts >> labels & 1 == 1
+                    && let Some(mark) = self.at_domain(&below[at..end])
+                {
+                    return Some(mark);
+                }
+            }
+            at += 1 + usize::from(below[at]);
+        }
+        None
     }
 }
 
 impl Mark {
-    fn like(&self, label: &[u8], looks: &Skeleton, letters: u64) -> Option<Likeness> {
-        let (own, other) = (self.skeleton.as_slice(), looks.as_slice());
-        if label == &*self.label {
-            return (label.len() >= WITHIN_LETTERS_MIN).then_some(Likeness::Suffix);
-        }
-        if own == other {
-            return Some(Likeness::Confusable);
-        }
-        let edits = match self.label.len() {
-            0..ONE_EDIT_LETTERS_MIN => 0,
-            ONE_EDIT_LETTERS_MIN..TWO_EDITS_LETTERS_MIN => 1,
-            _ => 2,
-        };
+    /// Whether the label is a letter or two off this one, or looks as if it were.
+    fn is_edited(&self, label: &[u8], plain: &[char], looks: &[char], letters: u64, comparisons: &mut usize) -> bool {
+        let edits = edits_of(&self.label);
         // One edit changes at most two kinds of letters, and the length by what one letter looks like.
-        let near =
-            own.len().abs_diff(other.len()) <= 2 * edits && (self.letters ^ letters).count_ones() as usize <= 4 * edits;
-        if edits > 0 && near {
-            let plain = Skeleton::plain(&self.label);
-            if within_edits(plain.as_slice(), Skeleton::plain(label).as_slice(), edits)
-                || within_edits(own, other, edits)
-            {
-                return Some(Likeness::Edited);
-            }
-        }
-        self.is_within(label).then_some(Likeness::Within)
-    }
-
-    /// Whether the label has the protected one between hyphens, or beside a luring word.
-    fn is_within(&self, label: &[u8]) -> bool {
-        let own = &*self.label;
-        if own.len() < WITHIN_LETTERS_MIN || label.len() <= own.len() {
+        let near = self.skeleton.len().abs_diff(looks.len()) <= 2 * edits
+            && (self.letters ^ letters).count_ones() as usize <= 4 * edits;
+        if edits == 0 || !near || *self.label == *label {
             return false;
         }
-        label.split(|octet| *octet == b'-').any(|part| part == own)
-            || label.strip_prefix(own).is_some_and(|rest| LURES.contains(&rest.strip_prefix(b"-").unwrap_or(rest)))
-            || label.strip_suffix(own).is_some_and(|rest| LURES.contains(&rest.strip_suffix(b"-").unwrap_or(rest)))
-    }
-
-    /// Whether the whole protected name stands among the labels below the other's registrable domain.
-    fn stands_before(&self, name: Name<'_>, domain: Name<'_>) -> bool {
-        let (name, domain, own) = (name.as_wire(), domain.as_wire(), self.domain.as_wire());
-        let below = &name[..name.len() - domain.len()];
-        let own = &own[..own.len() - 1];
-        let mut at = 0;
-        while at < below.len() {
-            if below[at..].starts_with(own) {
-                return true;
-            }
-            at += 1 + usize::from(below[at]);
-        }
-        false
+        *comparisons += 1;
+        within_edits(Skeleton::plain(&self.label).as_slice(), plain, edits)
+            || within_edits(&self.skeleton, looks, edits)
     }
 }
 
-/// What a label looks like (UTS #39, section 4), in lower case, with what looks alike within ASCII taken together.
-#[derive(Clone, Debug)]
-struct Skeleton {
-    characters: [char; SKELETON_MAX],
-    count: usize,
-}
-
-impl Skeleton {
-    fn empty() -> Self {
-        Skeleton { characters: ['\0'; SKELETON_MAX], count: 0 }
-    }
-
-    fn push(&mut self, character: char) {
-        if let Some(place) = self.characters.get_mut(self.count) {
-            *place = character;
-            self.count += 1;
-        }
-    }
-
-    /// The letters themselves.
-    fn plain(label: &[u8]) -> Self {
-        let mut plain = Self::empty();
-        label.iter().for_each(|octet| plain.push(char::from(*octet)));
-        plain
-    }
-
-    fn of(label: &[u8]) -> Self {
-        let mut looks = Self::empty();
-        if label.starts_with(b"xn--") {
-            let text = std::str::from_utf8(label).unwrap_or_default();
-            let (unicode, _) = idna::domain_to_unicode(text);
-            // Accents are for those who look twice: the marks of the skeleton's decomposition are left out.
-            for character in skeleton(&unicode).filter(|character| !is_mark(*character)) {
-                character.to_lowercase().for_each(|character| looks.push_alike(character));
-            }
-        } else {
-            label.iter().for_each(|octet| looks.push_alike(char::from(*octet)));
-        }
-        looks
-    }
-
-    fn push_alike(&mut self, character: char) {
-        match character {
-            '0' => self.push('o'),
-            '1' => self.push('l'),
-            '5' => self.push('s'),
-            'm' => {
-                self.push('r');
-                self.push('n');
-            }
-            'w' => {
-                self.push('v');
-                self.push('v');
-            }
-            other => self.push(other),
-        }
-    }
-
-    fn as_slice(&self) -> &[char] {
-        &self.characters[..self.count]
+/// How many edits make another label of this one that is still like it.
+fn edits_of(label: &[u8]) -> usize {
+    match label.len() {
+        0..ONE_EDIT_LETTERS_MIN => 0,
+        ONE_EDIT_LETTERS_MIN..TWO_EDITS_LETTERS_MIN => 1,
+        _ => 2,
     }
 }
 
-/// Combining marks of the blocks that Latin, Greek and Cyrillic letters are written with.
-fn is_mark(character: char) -> bool {
-    matches!(character, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')
+/// The name's octets without the root.
+fn domain_octets(name: Name<'_>) -> &[u8] {
+    let wire = name.as_wire();
+    &wire[..wire.len() - 1]
 }
 
-fn letters(characters: &[char]) -> u64 {
-    characters.iter().fold(0, |all, character| all | 1 << (*character as u32 % 64))
+fn octets(octets: &[u8]) -> Vec<char> {
+    octets.iter().map(|octet| char::from(*octet)).collect()
 }
 
-/// Whether at most `edits` edits make one of the other: a character put in, taken out or changed, or two neighbours
-/// exchanged (the restricted distance of Damerau and Levenshtein).
-fn within_edits(one: &[char], other: &[char], edits: usize) -> bool {
-    if one.len().abs_diff(other.len()) > edits {
-        return false;
-    }
-    let mut rows = [[0u8; SKELETON_MAX + 1]; 3];
-    for (column, cost) in rows[0][..=other.len()].iter_mut().enumerate() {
-        *cost = column as u8;
-    }
-    for row in 1..=one.len() {
-        let (now, before, earlier) = (row % 3, (row + 2) % 3, (row + 1) % 3);
-        rows[now][0] = row as u8;
-        let mut least = row as u8;
-        for column in 1..=other.len() {
-            let same = one[row - 1] == other[column - 1];
-            let mut cost = rows[before][column - 1] + u8::from(!same);
-            cost = cost.min(rows[before][column] + 1).min(rows[now][column - 1] + 1);
-            if row > 1 && column > 1 && one[row - 1] == other[column - 2] && one[row - 2] == other[column - 1] {
-                cost = cost.min(rows[earlier][column - 2] + 1);
-            }
-            rows[now][column] = cost;
-            least = least.min(cost);
-        }
-        if usize::from(least) > edits {
-            return false;
-        }
-    }
-    usize::from(rows[one.len() % 3][other.len()]) <= edits
+/// The numbers of the bits that are set.
+fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        bits &= bits - 1;
+        Some(lowest)
+    })
 }
 
 #[cfg(test)]
@@ -323,22 +338,68 @@ mod tests {
         }
     }
 
+    /// The sequence of a linear congruence.
+    fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
+        move |limit| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        }
+    }
+
     #[test]
-    fn edits_are_counted_with_exchanged_neighbours_as_one() {
-        for (one, other, distance) in [
-            ("abcdef", "abcdef", 0),
-            ("abcdef", "abdcef", 1),
-            ("abcdef", "abcdefg", 1),
-            ("abcdef", "bcdef", 1),
-            ("abcdef", "abxdef", 1),
-            ("abcdef", "badcef", 2),
-            ("abcdef", "axxdef", 2),
-            ("abcdef", "xxxdef", 3),
-        ] {
-            let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-            for edits in 0..=3 {
-                assert_eq!(within_edits(&one, &other, edits), distance <= edits, "{one:?} {other:?} {edits}");
+    fn the_index_leaves_out_no_name_that_going_through_all_of_them_finds() {
+        let mut below = numbers(7);
+        let letters: Vec<char> = "abcdefgilmnorstw01".chars().collect();
+        let mut word = |least: usize, most: usize| -> String {
+            let length = least + below(most - least + 1);
+            let word: String = (0..length).map(|_| letters[below(letters.len())]).collect();
+            format!("a{}a", &word[1..length - 1])
+        };
+        let own: Vec<DomainName> = (0..60).map(|_| name(&format!("{}.com", word(3, 18)))).collect();
+        let protected = Protected::new(&own);
+        let mut below = numbers(9);
+        let mut looked = 0;
+        for round in 0..6_000 {
+            let mark = &protected.marks[round % protected.marks.len()];
+            let mut text: Vec<char> = mark.label.iter().map(|octet| char::from(*octet)).collect();
+            for _ in 0..1 + round % 3 {
+                let at = below(text.len());
+                match below(4) {
+                    0 => text.insert(at, letters[below(letters.len())]),
+                    1 if text.len() > 2 => _ = text.remove(at),
+                    2 if at > 0 => text.swap(at - 1, at),
+                    _ => text[at] = letters[below(letters.len())],
+                }
             }
+            let text: String = text.into_iter().collect();
+            let Ok(other) = DomainName::from_text(&format!("{text}.net")) else { continue };
+            let Some(domain) = registrable(other.as_name()) else { continue };
+            let label = domain.labels().next().expect("a label");
+            let (plain, looks) = (Skeleton::plain(label), Skeleton::of(label));
+            let edited = |mark: &Mark| {
+                let letters = super::letters(looks.as_slice());
+                mark.is_edited(label, plain.as_slice(), looks.as_slice(), letters, &mut 0)
+            };
+            if protected.marks.iter().any(edited) {
+                looked += 1;
+                assert!(protected.likeness(other.as_name(), domain).is_some(), "{other} of {}", mark.domain);
+            }
+        }
+        assert!(looked > 1_000, "{looked}");
+    }
+
+    #[test]
+    fn internationalised_names_are_protected_as_well() {
+        let protected = Protected::new(&[name("bücherladen.de"), name("müsli.de")]);
+        for (text, expected) in [
+            ("bucherladen.de", Some(Likeness::Confusable)),
+            ("bücherlaben.de", Some(Likeness::Edited)),
+            ("www.bücherladen.de", None),
+            ("fahrradladen.de", None),
+        ] {
+            let name = name(text);
+            let domain = registrable(name.as_name()).expect("is somebody's");
+            assert_eq!(protected.likeness(name.as_name(), domain).map(|found| found.0), expected, "{text}");
         }
     }
 }

@@ -7,6 +7,8 @@
 
 mod generated;
 mod look_alike;
+mod near;
+mod skeleton;
 
 pub use generated::looks_generated;
 pub use look_alike::{Likeness, Protected};

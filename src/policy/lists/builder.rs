@@ -14,7 +14,10 @@ use crate::{
     policy::NameKey,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// Regular expressions of a list; each costs its memory.
 const REGEXES_MAX: u64 = 4_096;
@@ -123,6 +126,7 @@ impl ListBuilder {
         let says = says.into_runs();
         self.counted.names = fingerprints.len() as u64;
         self.counted.duplicates += (rules - kept) as u64;
+        let (loose, matchers) = self.loose_rules();
         let written = Written {
             counted: self.counted.clone(),
             depths: self.depths,
@@ -130,12 +134,12 @@ impl ListBuilder {
             answers: self.answers.into_values(),
             conditions: self.conditions.into_values(),
             consequences: self.consequences.into_values(),
-            loose: self.loose.into_values(),
+            loose,
             nets: self.nets.into_values(),
             says,
         };
         let numbers = Numbers::new(&numbers, written.says.len());
-        let rules = Arc::new(ListRules { written, matchers: self.matchers });
+        let rules = Arc::new(ListRules { written, matchers });
         (CompiledList { key: self.key, fingerprints, numbers, rules }, self.counted)
     }
 
@@ -176,6 +180,7 @@ impl ListBuilder {
         match effect {
             Effect::Block => Act::Block,
             Effect::Allow => Act::Allow,
+            Effect::NoAnswer => Act::NoAnswer,
             Effect::Answer(answer) => Act::Answer(self.answers.put(*answer).0),
         }
     }
@@ -224,10 +229,40 @@ impl ListBuilder {
         }
     }
 
+    /// The rules that stand at no name, with the answers of one pattern united.
+    fn loose_rules(&mut self) -> (Vec<LooseRule>, Vec<Matcher>) {
+        let mut rules = std::mem::take(&mut self.loose).into_values();
+        let mut matchers = std::mem::take(&mut self.matchers);
+        let mut answers: BTreeMap<(bool, &Loose), Vec<usize>> = BTreeMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            if let Act::Answer(_) = self.consequences.values()[rule.consequence as usize].act {
+                answers.entry((rule.servers, &rule.pattern)).or_default().push(index);
+            }
+        }
+        let together: Vec<Vec<usize>> = answers.into_values().filter(|indices| indices.len() > 1).collect();
+        let mut gone = Vec::new();
+        for indices in together {
+            let mut said: Vec<u32> = indices.iter().map(|index| rules[*index].consequence).collect();
+            self.unite_records(&mut said);
+            for (place, index) in indices.into_iter().enumerate() {
+                match said.get(place) {
+                    Some(consequence) => rules[index].consequence = *consequence,
+                    None => gone.push(index),
+                }
+            }
+        }
+        gone.sort_unstable();
+        for index in gone.into_iter().rev() {
+            rules.remove(index);
+            matchers.remove(index);
+        }
+        (rules, matchers)
+    }
+
     fn answer(&self, act: Act) -> Option<&FixedAnswer> {
         match act {
             Act::Answer(number) => self.answers.values().get(number as usize),
-            Act::Block | Act::Allow => None,
+            Act::Block | Act::Allow | Act::NoAnswer => None,
         }
     }
 

@@ -57,6 +57,10 @@ impl ListTable {
         match self.act(hit) {
             Act::Block => {}
             Act::Allow => text.insert_str(0, "@@"),
+            Act::NoAnswer => {
+                text.insert_str(0, "@@");
+                modifiers.push("dnsrewrite".to_owned());
+            }
             Act::Answer(number) => {
                 let answer = rules.written.answers.get(number as usize);
                 modifiers.extend(answer.map(|answer| format!("dnsrewrite={}", say_answer(answer))));

@@ -16,7 +16,7 @@ use std::{
 };
 
 const MAGIC: &[u8; 8] = b"weirlist";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_OCTETS: usize = 8 + 4 + 4 + 8 + 8 + 8;
 const CHECKSUM_OCTETS: usize = 32;
 /// Hashes written at once.

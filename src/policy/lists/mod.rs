@@ -12,7 +12,7 @@
 //!
 //! Read `rules` (what a list says, in few octets), `runs`, `builder`, `compiled` and `file`; `wildcard`, `required` and
 //! `matcher` (rules that are no names); then `union`, `patterns`, `build`, `selection`, `conditions`, `search`, `table`
-//! and `describe`.
+//! and `describe`; `single` asks one rule about one name.
 
 mod build;
 mod builder;
@@ -27,6 +27,7 @@ mod rules;
 mod runs;
 mod search;
 mod selection;
+mod single;
 mod table;
 mod union;
 mod wildcard;
@@ -38,7 +39,9 @@ pub use builder::{Counted, ListBuilder};
 pub use compiled::CompiledList;
 pub use conditions::Who;
 pub use file::ListFileError;
+pub use search::Sought;
 pub use selection::ListSelection;
+pub use single::is_about;
 pub use table::{LISTS_MAX, ListEffect, ListHit, ListProfile, ListTable};
 
 pub(super) use matcher::compile_regex;

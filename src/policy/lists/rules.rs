@@ -17,6 +17,8 @@ pub(super) enum Act {
     Allow,
     /// With the list's answer of this number.
     Answer(u32),
+    /// Against what other rules answer.
+    NoAnswer,
 }
 
 /// What a rule does, how weighty it is, when, and for which names around the one it stands at.
@@ -31,7 +33,7 @@ pub(super) struct Consequence {
 }
 
 /// How a rule that stands at no name is written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) enum Loose {
     Wildcard(Box<str>),
     Regex(Box<str>),

@@ -10,9 +10,14 @@
 //! 4. Lets through.
 //! 5. Blocks or answers.
 //!
-//! Within 2 to 5 a more specific rule comes first: a longer name, the name itself before those with what is below it, a
-//! pattern last; then an answer before a block, a rule with conditions before one without, the lower id of the list, the rule the list has first.
+//! Within 3 and 5 an answer comes before a block, however specific that is. Otherwise a more specific rule comes first: a
+//! longer name, the name itself before those with what is below it, a pattern last; then, of answers, an alias before a
+//! response code, that before records; a rule with conditions before one without, the lower id of the list, the rule the
+//! list has first.
+//!
 //! An exception cancels what blocks, not what allows: where an allow list has the name too, the hit is the allow list's.
+//! An exception from answers (`@@…$dnsrewrite`) takes away all answers that are not important, an important one all,
+//! and leaves the blocks.
 
 use super::{
     conditions::{Who, hold},
@@ -23,7 +28,7 @@ use super::{
     union::of_server,
 };
 use crate::{
-    model::{AddressTrigger, Name},
+    model::{AddressTrigger, FixedAnswer, Name},
     policy::Suffixes,
 };
 use std::{net::IpAddr, sync::Arc};
@@ -31,89 +36,116 @@ use std::{net::IpAddr, sync::Arc};
 /// How specific a rule about an address is, beside one about a name: more.
 const ADDRESS: u32 = 300;
 
+/// What is looked up, hashed under the [`key`](ListTable::key) of the table.
+#[derive(Clone, Copy)]
+pub enum Sought<'a> {
+    /// A name that is asked for: rules about it and about the client's address decide.
+    Question(&'a Suffixes<'a>),
+    /// A name that an answer leads to. Rules about the client's address decided about the question already; the type that goes
+    /// with it is that of the record.
+    Target(&'a Suffixes<'a>),
+    /// The name of a server that an answer comes from.
+    NameServer(&'a Suffixes<'a>),
+}
+
 impl ListTable {
-    /// The rule that decides about a question: rules about its name and about the client's address. `suffixes` are hashed
-    /// under the [`key`](Self::key) of the table.
+    /// The rule that decides about a question. Several selections count as one; zones of the first come first.
     #[inline]
-    pub fn find(
+    pub fn find<'s>(
         &self,
-        selection: &ListSelection,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        let chosen = selection.0.as_ref()?;
-        self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            if chosen.has.client_nets {
-                self.offer_addresses(chosen, AddressTrigger::Client, who.address, &mut best);
-            }
-            self.offer_names(chosen, suffixes, qtype, who, false, &mut best);
-            best.hit()
-        })
+        self.find_for(lists, Sought::Question(suffixes), qtype, who)
     }
 
-    /// The rule that decides about a name that an answer leads to: as [`find`](Self::find) without the rules about the client's
-    /// address, which decided about the question already. `qtype` is the type of the record.
-    pub fn find_target(
+    /// The rule that decides about what is looked up.
+    #[inline]
+    pub fn find_for<'s>(
         &self,
-        selection: &ListSelection,
-        suffixes: &Suffixes<'_>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
+        sought: Sought<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        let chosen = selection.0.as_ref()?;
-        self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            self.offer_names(chosen, suffixes, qtype, who, false, &mut best);
-            best.hit()
-        })
+        self.best(lists, who.stream, |chosen, best| self.offer(chosen, sought, qtype, who, best))
     }
 
-    /// The rule that decides about an answer that comes from a name server of this name.
-    pub fn find_name_server(
+    /// The rule that decides about an address, of the trigger's kind; `stream` as in [`Who::stream`].
+    pub fn find_address<'s>(
         &self,
-        selection: &ListSelection,
-        suffixes: &Suffixes<'_>,
-        qtype: u16,
-        who: &Who<'_>,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
+        trigger: AddressTrigger,
+        address: IpAddr,
+        stream: bool,
     ) -> Option<ListHit> {
-        let chosen = selection.0.as_ref().filter(|chosen| chosen.has.servers)?;
-        self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            self.offer_names(chosen, suffixes, qtype, who, true, &mut best);
-            best.hit()
-        })
-    }
-
-    /// The rule that decides about an address, of the trigger's kind.
-    pub fn find_address(&self, selection: &ListSelection, trigger: AddressTrigger, address: IpAddr) -> Option<ListHit> {
-        let chosen = selection.0.as_ref()?;
-        self.of_this_table(chosen, |chosen| {
-            let mut best = Best::default();
-            self.offer_addresses(chosen, trigger, address, &mut best);
-            best.hit()
-        })
+        self.best(lists, stream, |chosen, best| self.offer_addresses(chosen, trigger, address, best))
     }
 
     /// What the policy's disabled zones would have decided: for the log, not for the answer.
-    pub fn find_noted(
+    pub fn find_noted<'s>(
         &self,
-        selection: &ListSelection,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
         suffixes: &Suffixes<'_>,
         qtype: u16,
         who: &Who<'_>,
     ) -> Option<ListHit> {
-        let chosen = selection.0.as_ref()?;
-        self.of_this_table(chosen, |chosen| self.find(&chosen.noted, suffixes, qtype, who))
+        self.best(lists, false, |chosen, best| {
+            if let Some(noted) = &chosen.noted {
+                self.offer(noted, Sought::Question(suffixes), qtype, who, best);
+            }
+        })
+    }
+
+    /// The best of what is offered for each selection. Over a connection, a zone whose rule asks for one (`tcp-only`)
+    /// says nothing else, as if it did not have the name; the zones behind it and the other lists are heard.
+    #[inline]
+    fn best<'s>(
+        &self,
+        lists: impl IntoIterator<Item = &'s ListSelection> + Clone,
+        stream: bool,
+        mut offer: impl FnMut(&Chosen, &mut Best),
+    ) -> Option<ListHit> {
+        let mut silent = Vec::new();
+        loop {
+            let mut best = Best { silent, ..Best::default() };
+            for chosen in lists.clone().into_iter().filter_map(|selection| selection.0.as_deref()) {
+                if Arc::ptr_eq(&chosen.table, self.token()) {
+                    offer(chosen, &mut best);
+                } else if let Some(again) = self.select(&chosen.ids).0.as_deref() {
+                    offer(again, &mut best);
+                }
+                // What selections have in common comes first in each: a later one finds no zone ahead of this one.
+                best.zone_found = best.zone.is_some();
+            }
+            silent = std::mem::take(&mut best.silent);
+            let hit = best.hit()?;
+            let zone = self.slots[usize::from(hit.slot)].profile.zone;
+            if !stream || !zone || !matches!(self.answer(hit), Some(FixedAnswer::Truncate)) {
+                return Some(hit);
+            }
+            // Ends, since each round hears fewer zones.
+            silent.push(hit.slot);
+        }
     }
 
     #[inline]
-    fn of_this_table(&self, chosen: &Arc<Chosen>, search: impl FnOnce(&Chosen) -> Option<ListHit>) -> Option<ListHit> {
-        if Arc::ptr_eq(&chosen.table, self.token()) {
-            return search(chosen);
+    fn offer(&self, chosen: &Chosen, sought: Sought<'_>, qtype: u16, who: &Who<'_>, best: &mut Best) {
+        match sought {
+            Sought::Question(suffixes) => {
+                if chosen.has.client_nets {
+                    self.offer_addresses(chosen, AddressTrigger::Client, who.address, best);
+                }
+                self.offer_names(chosen, suffixes, qtype, who, false, best);
+            }
+            Sought::Target(suffixes) => self.offer_names(chosen, suffixes, qtype, who, false, best),
+            Sought::NameServer(suffixes) if chosen.has.servers => {
+                self.offer_names(chosen, suffixes, qtype, who, true, best);
+            }
+            Sought::NameServer(_) => {}
         }
-        search(self.select(&chosen.ids).0.as_deref()?)
     }
 
     fn offer_names(
@@ -142,7 +174,7 @@ impl ListTable {
                         }
                         let specific = 2 + 2 * labels as u32 + u32::from(consequence.reach == AT);
                         let what = What::Name { labels: labels as u8, consequence: number, servers };
-                        best.offer(self.candidate(chosen, member.slot, what, consequence, specific));
+                        self.candidate(chosen, member.slot, what, consequence, specific, best);
                     }
                 }
             }
@@ -159,7 +191,7 @@ impl ListTable {
                 if rules.conditions(consequence).is_none_or(|given| hold(given, suffixes, qtype, who))
                     && rules.matchers[waiting.rule as usize].matches(suffixes, text)
                 {
-                    best.offer(self.candidate(chosen, waiting.slot, What::Loose(waiting.rule), consequence, 0));
+                    self.candidate(chosen, waiting.slot, What::Loose(waiting.rule), consequence, 0, best);
                 }
             };
             self.patterns.candidates(text, &mut attempt);
@@ -176,33 +208,64 @@ impl ListTable {
                 let rule = &self.slots[usize::from(member.slot)].rules.written.nets[member.rule as usize];
                 let consequence = Consequence { act: rule.act, important: false, conditions: None, reach: AT | BELOW };
                 let specific = ADDRESS + u32::from(net.prefix_len());
-                best.offer(self.candidate(chosen, member.slot, What::Net(member.rule), &consequence, specific));
+                self.candidate(chosen, member.slot, What::Net(member.rule), &consequence, specific, best);
             }
         }
     }
 
-    fn candidate(&self, chosen: &Chosen, slot: u16, what: What, consequence: &Consequence, specific: u32) -> Candidate {
+    /// Offers a rule that matches.
+    fn candidate(
+        &self,
+        chosen: &Chosen,
+        slot: u16,
+        what: What,
+        consequence: &Consequence,
+        specific: u32,
+        best: &mut Best,
+    ) {
         let list = &self.slots[usize::from(slot)];
+        if list.takes_answers_away(consequence.act) {
+            best.no_answer = best.no_answer.max(Some(consequence.important));
+            return;
+        }
         let effect = list.effect(consequence.act);
+        let hit = ListHit { slot, what, effect, important: consequence.important };
+        let answers = effect == ListEffect::Answer;
         let rank = u32::from(consequence.important) << 31
-            | specific << 17
-            | u32::from(matches!(effect, ListEffect::Allow | ListEffect::Except)) << 16
-            | u32::from(effect == ListEffect::Answer) << 15
-            | u32::from(consequence.conditions.is_some()) << 14
+            | u32::from(answers) << 30
+            | specific << 16
+            | if answers { weight(self.answer(hit)) << 14 } else { 0 }
+            | u32::from(consequence.conditions.is_some()) << 13
             | (0xfff - u32::from(slot));
         let number = match what {
             What::Name { consequence, .. } => consequence,
             What::Loose(rule) | What::Net(rule) => rule,
         };
         let rank = u64::from(rank) << 32 | u64::from(u32::MAX - number);
-        let zone = list.profile.zone.then(|| u32::MAX - chosen.zone_position(slot) as u32);
-        Candidate { zone, rank, hit: ListHit { slot, what, effect, important: consequence.important } }
+        if list.profile.zone {
+            let lets = matches!(effect, ListEffect::Allow | ListEffect::Except);
+            let place = u32::MAX - chosen.zone_position(slot) as u32;
+            best.offer_zone(Candidate { place: (place, specific, lets), rank, hit });
+        } else {
+            best.take(rank, hit);
+        }
     }
 }
 
+/// Which of several answers for a name is given: an alias before a response code, that before records.
+fn weight(answer: Option<&FixedAnswer>) -> u32 {
+    match answer {
+        Some(FixedAnswer::Alias(_) | FixedAnswer::AliasBelow(_)) => 3,
+        Some(FixedAnswer::Records(_) | FixedAnswer::Null) => 1,
+        None | Some(FixedAnswer::NoData) => 0,
+        Some(_) => 2,
+    }
+}
+
+/// A rule of a zone.
 struct Candidate {
-    /// Higher for the zones that come first; `None`: the list is no zone.
-    zone: Option<u32>,
+    /// Higher for the zones that come first; how specific the rule is; whether it lets through.
+    place: (u32, u32, bool),
     rank: u64,
     hit: ListHit,
 }
@@ -210,27 +273,34 @@ struct Candidate {
 /// The best rules so far.
 #[derive(Default)]
 struct Best {
+    /// Zones that are not heard.
+    silent: Vec<u16>,
     zone: Option<Candidate>,
+    /// An earlier selection found `zone`.
+    zone_found: bool,
     block: Option<(u64, ListHit)>,
+    answer: Option<(u64, ListHit)>,
+    /// Kept beside `answer` because an exception may take away the others.
+    important_answer: Option<(u64, ListHit)>,
     allow: Option<(u64, ListHit)>,
     except: Option<(u64, ListHit)>,
+    /// There is an exception from answers; whether it is important.
+    no_answer: Option<bool>,
 }
 
 impl Best {
-    fn offer(&mut self, new: Candidate) {
-        match new.zone {
-            None => self.take(new.rank, new.hit),
-            Some(zone) => {
-                if self.zone.as_ref().is_none_or(|old| (Some(zone), new.rank) > (old.zone, old.rank)) {
-                    self.zone = Some(new);
-                }
-            }
+    fn offer_zone(&mut self, new: Candidate) {
+        let heard = !self.zone_found && !self.silent.contains(&new.hit.slot);
+        if heard && self.zone.as_ref().is_none_or(|old| (new.place, new.rank) > (old.place, old.rank)) {
+            self.zone = Some(new);
         }
     }
 
     fn take(&mut self, rank: u64, hit: ListHit) {
         let best = match hit.effect {
-            ListEffect::Block | ListEffect::Answer => &mut self.block,
+            ListEffect::Block => &mut self.block,
+            ListEffect::Answer if hit.important => &mut self.important_answer,
+            ListEffect::Answer => &mut self.answer,
             ListEffect::Allow => &mut self.allow,
             ListEffect::Except => &mut self.except,
         };
@@ -244,7 +314,13 @@ impl Best {
         if let Some(zone) = self.zone.take() {
             self.take(zone.rank, zone.hit);
         }
-        let [block, allow, except] = [self.block, self.allow, self.except].map(|best| best.map(|(_, hit)| hit));
+        if let Some(important) = self.no_answer {
+            self.answer = None;
+            self.important_answer = self.important_answer.filter(|_| !important);
+        }
+        let blocks = [self.block, self.answer, self.important_answer];
+        let block = blocks.into_iter().flatten().max_by_key(|(rank, _)| *rank);
+        let [block, allow, except] = [block, self.allow, self.except].map(|best| best.map(|(_, hit)| hit));
         let lets = allow.or(except);
         let important = |hit: Option<ListHit>| hit.is_some_and(|hit| hit.important);
         if important(block) && !important(allow) && !important(except) {

@@ -22,7 +22,7 @@ pub(super) struct Chosen {
     pub always: Box<[u16]>,
     pub has: Has,
     /// Zones whose matches are noted only.
-    pub noted: ListSelection,
+    pub noted: Option<Arc<Chosen>>,
 }
 
 /// What some of the lists have.
@@ -75,7 +75,7 @@ impl ListSelection {
 
     /// Whether some list is a zone whose matches are noted only.
     pub fn has_noted(&self) -> bool {
-        self.0.as_ref().is_some_and(|chosen| !chosen.noted.is_empty())
+        self.0.as_ref().is_some_and(|chosen| chosen.noted.is_some())
     }
 
     /// The lists, in the order they were given.
@@ -85,6 +85,16 @@ impl ListSelection {
 
     fn has(&self) -> Has {
         self.0.as_ref().map_or_else(Has::default, |chosen| chosen.has)
+    }
+}
+
+impl<'a> IntoIterator for &'a ListSelection {
+    type Item = &'a ListSelection;
+    type IntoIter = std::iter::Once<&'a ListSelection>;
+
+    /// This selection alone.
+    fn into_iter(self) -> Self::IntoIter {
+        std::iter::once(self)
     }
 }
 
@@ -148,7 +158,7 @@ impl ListTable {
             zones: slots.iter().copied().filter(|slot| of(slot).profile.zone).collect(),
             always: slots.iter().copied().filter(|slot| !self.patterns().always(*slot).is_empty()).collect(),
             has: slots.iter().fold(Has::default(), |has, slot| has.or(of(slot).has)),
-            noted: ListSelection(noted),
+            noted,
         }
     }
 }

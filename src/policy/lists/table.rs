@@ -120,6 +120,11 @@ impl Slot {
         self.profile.zone_override.filter(|_| self.profile.zone)
     }
 
+    /// Whether a rule of this list that says `act` decides nothing by itself, but takes the answers of others away.
+    pub(super) fn takes_answers_away(&self, act: Act) -> bool {
+        act == Act::NoAnswer && self.profile.kind == ListKind::Block && !self.profile.zone
+    }
+
     /// What a rule of this list that says `act` does.
     pub(super) fn effect(&self, act: Act) -> ListEffect {
         if self.profile.kind == ListKind::Allow {
@@ -129,7 +134,7 @@ impl Slot {
             (Some(ZoneOverride::Passthru), _) => ListEffect::Except,
             (Some(ZoneOverride::NxDomain | ZoneOverride::NoData | ZoneOverride::Drop), _) => ListEffect::Answer,
             (Some(ZoneOverride::Block), _) | (_, Act::Block) => ListEffect::Block,
-            (_, Act::Allow) => ListEffect::Except,
+            (_, Act::Allow | Act::NoAnswer) => ListEffect::Except,
             (_, Act::Answer(_)) => ListEffect::Answer,
         }
     }
@@ -209,7 +214,7 @@ impl ListTable {
         }
         match self.act(hit) {
             Act::Answer(number) => slot.rules.written.answers.get(number as usize),
-            Act::Block | Act::Allow => None,
+            Act::Block | Act::Allow | Act::NoAnswer => None,
         }
     }
 

@@ -1,7 +1,10 @@
 //! Step 9 as tables: what an answer leads to in, what becomes of it out.
 
 use super::*;
-use crate::wire::{Body, Contents, rtype};
+use crate::{
+    model::Rule,
+    wire::{Body, Contents, rtype},
+};
 use std::net::IpAddr;
 
 /// A record in wire format, owned by the question.
@@ -43,7 +46,7 @@ impl Scene {
         let policy = choose(&snapshot, &client).expect("a policy").policy;
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
         let decided = evaluate(&snapshot, policy, &question, &self.categories, &mut NoTrace);
         assert_eq!(decided.verdict, Verdict::Allow, "{name}");
         let octets = records.concat();
@@ -58,6 +61,7 @@ impl Scene {
             contents: &contents,
             octets: &octets,
             forwarded,
+            stream: false,
         };
         let mut trace = TraceSteps::default();
         let inspected = inspect(&snapshot, policy, &decided, &resolved, &self.categories, &mut trace);
@@ -67,6 +71,7 @@ impl Scene {
         let told = |decision: &Decision| {
             assert_eq!(decision.step(), 9);
             match decision.cause {
+                Cause::Subscribed { .. } => "rule",
                 Cause::Category { .. } => "category",
                 Cause::List { .. } => "list",
                 Cause::Address { rebinding: true } => "private",
@@ -75,6 +80,7 @@ impl Scene {
             }
         };
         match inspected {
+            Inspected::Prescribed(decision) => format!("prescribed {:?}", decision.target),
             Inspected::Untouched(None) => "whole".into(),
             Inspected::Untouched(Some(noted)) => {
                 assert!(noted.spared && noted.verdict == Verdict::Allow);
@@ -196,5 +202,84 @@ fn ech_is_removed_where_the_policy_says_so() {
     ] {
         scene.answers(mode, AnswerSettings { strip_ech, ..AnswerSettings::default() });
         assert_eq!(scene.inspect("www.example.test", &[ech()], false), expected);
+    }
+}
+
+#[test]
+fn records_that_lead_to_a_name_with_a_prescribed_answer_stay_where_whoever_goes_on_is_told() {
+    let mut scene = Scene::new();
+    let mut builder = ListBuilder::new(KEY);
+    let data = RecordData { rtype: rtype::A, rdata: [10, 0, 0, 9].into() };
+    for (owner, answer) in [("data.test", FixedAnswer::Records(vec![data])), ("gone.test", FixedAnswer::NxDomain)] {
+        builder.push(Rule::Name(NameRule::plain(Pattern::Suffix(text(owner)), Effect::Answer(Box::new(answer)))));
+    }
+    let profile = ListProfile { kind: ListKind::Block, zone: true, zone_override: None };
+    scene.world.set_lists(Arc::new(ListTable::build([(ListSourceId(3), profile, Arc::new(builder.finish().0))])));
+    scene.put(Row::Source(subscribed::source(3, OWN, false, true)));
+    for action in [AnswerAction::Block, AnswerAction::Remove] {
+        let answers = AnswerSettings { action, ..AnswerSettings::default() };
+        scene.put(Row::Filter(PolicyFilter {
+            policy: PolicyId(11),
+            owner: OWN,
+            settings: FilterSettings {
+                lists: Some(vec![ListSourceId(3)]),
+                answers: Some(answers),
+                ..FilterSettings::default()
+            },
+            updated: Timestamp(0),
+        }));
+        let taken = if action == AnswerAction::Block { "blocked rule" } else { "without [0] rule" };
+        let with = |front: &[u8], target: &str, behind: &[u8]| [front, text(target).as_wire(), behind].concat();
+        let hint = b"\0\x04\0\x04\xc0\0\x02\x01";
+        for (number, data, expected) in [
+            (rtype::MX, with(b"\0\x0a", "data.test", b""), "whole"),
+            (rtype::PTR, with(b"", "data.test", b""), "whole"),
+            (rtype::HTTPS, with(b"\0\x01", "data.test", b""), "whole"),
+            (rtype::HTTPS, with(b"\0\x01", "data.test", hint), taken),
+            (rtype::MX, with(b"\0\x0a", "gone.test", b""), taken),
+            (rtype::PTR, with(b"", "gone.test", b""), taken),
+            (rtype::CNAME, with(b"", "data.test", b""), "prescribed Some(0)"),
+            (rtype::CNAME, with(b"", "gone.test", b""), "prescribed Some(0)"),
+        ] {
+            assert_eq!(scene.inspect("www.test", &[record(number, &data)], false), expected, "{number} {action:?}");
+        }
+    }
+}
+
+#[test]
+fn addresses_behind_translators_are_judged_as_what_they_reach_also_by_lists_and_behind_the_policys_own_prefix() {
+    let mut scene = Scene::new();
+    let mut builder = ListBuilder::new(KEY);
+    let net = "203.0.113.0/24".parse().expect("a network");
+    builder.push(Rule::Address(AddressRule { trigger: AddressTrigger::Answer, net, effect: Effect::Block }));
+    let profile = ListProfile { kind: ListKind::Block, zone: true, zone_override: None };
+    scene.world.set_lists(Arc::new(ListTable::build([(ListSourceId(3), profile, Arc::new(builder.finish().0))])));
+    scene.put(Row::Source(subscribed::source(3, OWN, false, true)));
+    for dns64 in [None, Some("2001:db8:64::/96".parse().expect("a prefix"))] {
+        scene.put(Row::Filter(PolicyFilter {
+            policy: PolicyId(11),
+            owner: OWN,
+            settings: FilterSettings {
+                lists: Some(vec![ListSourceId(3)]),
+                answers: Some(settings()),
+                resolving: Some(ResolvingSettings { dns64, ..ResolvingSettings::default() }),
+                ..FilterSettings::default()
+            },
+            updated: Timestamp(0),
+        }));
+        let own = |found: &'static str| if dns64.is_some() { found } else { "whole" };
+        for (text, expected) in [
+            ("64:ff9b::203.0.113.9", "blocked rule"),
+            ("::ffff:203.0.113.9", "blocked rule"),
+            ("2002:cb00:7109::1", "blocked rule"),
+            ("64:ff9b::198.51.100.9", "blocked address"),
+            ("2001:db8:64::203.0.113.9", own("blocked rule")),
+            ("2001:db8:64::198.51.100.9", own("blocked address")),
+            ("2001:db8:64::10.0.0.9", own("without [0] private")),
+            ("2001:db8:64::192.0.2.9", "whole"),
+            ("2001:db8:65::10.0.0.9", "whole"),
+        ] {
+            assert_eq!(scene.inspect("www.test", &[address(text)], false), expected, "{text} {dns64:?}");
+        }
     }
 }

@@ -22,7 +22,7 @@ fn detected(scene: &mut Scene, name: &str) -> (String, Option<&'static str>) {
     let policy = choose(&snapshot, &client).expect("served").policy;
     let name = text(name);
     let suffixes = Suffixes::new(name.as_name(), KEY);
-    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(1) };
+    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(1), stream: false };
     let mut trace = TraceSteps::default();
     let mut decision = evaluate(&snapshot, policy, &question, &scene.categories, &mut trace);
     detect(&snapshot, policy, &question, &mut decision, &Watcher, &mut trace);

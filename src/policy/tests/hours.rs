@@ -13,7 +13,7 @@ fn decide_at(scene: &mut Scene, name: &str, at: i64) -> String {
     let policy = choose(&snapshot, &client).expect("served").policy;
     let name = text(name);
     let suffixes = Suffixes::new(name.as_name(), KEY);
-    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(at) };
+    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(at), stream: false };
     let mut trace = TraceSteps::default();
     let decision = evaluate(&snapshot, policy, &question, &scene.categories, &mut trace);
     if decision
@@ -142,7 +142,7 @@ fn a_permissive_policy_lets_through_what_it_would_block_but_not_what_the_operato
     let (snapshot, _) = scene.client("192.0.2.1");
     let (name, client) = (text("bad.test"), somebody(None));
     let suffixes = Suffixes::new(name.as_name(), KEY);
-    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) };
+    let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
     let policy = snapshot.policies.get(11).expect("is there");
     let target = evaluate_target(&snapshot, policy, &question, 0, &scene.categories, &mut NoTrace);
     assert_eq!(target.map(|decision| (decision.spared, decision.verdict)), Some((true, Verdict::Allow)));

@@ -26,7 +26,7 @@ impl Scene {
         let chosen = choose(&snapshot, &client).expect("a policy");
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let question = Question { suffixes: &suffixes, qtype, client: &client, at: Timestamp(50) };
+        let question = Question { suffixes: &suffixes, qtype, client: &client, at: Timestamp(50), stream: false };
         let mut trace = TraceSteps::default();
         let decision = evaluate(&snapshot, chosen.policy, &question, &self.categories, &mut trace);
         (decision, trace.0)
@@ -38,7 +38,8 @@ impl Scene {
         let chosen = choose(&snapshot, &client).expect("a policy");
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let question = Question { suffixes: &suffixes, qtype: rtype::A, client: &client, at: Timestamp(50) };
+        let question =
+            Question { suffixes: &suffixes, qtype: rtype::A, client: &client, at: Timestamp(50), stream: false };
         evaluate_target(&snapshot, chosen.policy, &question, 0, &self.categories, &mut NoTrace)
     }
 }
@@ -129,11 +130,28 @@ fn neither_services_nor_categories_take_away_protected_names_and_our_own_hosts()
     scene.world.set_own_hosts(&[text("filter.netflix.com"), text("panel.bad.test")]);
     scene.settings(services(&[("netflix", Action::Block), ("telemetry_apple", Action::Block)]));
     assert_eq!(scene.decide("www.netflix.com"), "block 4");
-    assert_eq!(scene.decide("filter.netflix.com"), "allow 10");
+    assert_eq!(scene.decide("x.filter.netflix.com"), "allow 10");
     assert_eq!(scene.decide("www.bad.test"), "block 6");
     assert_eq!(scene.decide("api.panel.bad.test"), "allow 10");
-    scene.entry(ListId::Policy(POLICY), Action::Block, "filter.netflix.com", false);
-    assert_eq!(scene.decide("filter.netflix.com"), "block 4", "an explicit entry still wins");
+    scene.entry(ListId::Policy(POLICY), Action::Block, "api.panel.bad.test", false);
+    assert_eq!(scene.decide("api.panel.bad.test"), "block 4", "an explicit entry takes what lies below");
+}
+
+#[test]
+fn nothing_takes_away_a_host_of_this_installation() {
+    let mut scene = Scene::new();
+    scene.world.set_own_hosts(&[text("filter.netflix.com"), text("panel.bad.test")]);
+    let filter = FilterSettings { mode: Some(FilterMode::AllowOnly), ..services(&[("netflix", Action::Block)]) };
+    scene.settings(filter);
+    scene.entry(ListId::Policy(POLICY), Action::Block, "panel.bad.test", true);
+    scene.entry(ListId::System, Action::Block, "filter.netflix.com", false);
+    for name in ["filter.netflix.com", "panel.bad.test"] {
+        let (decision, _) = scene.judged(name, rtype::A);
+        assert_eq!((decision.verdict, decision.cause), (Verdict::Allow, Cause::OwnName), "{name}");
+        assert_eq!(scene.decide(name), "allow 1");
+        assert!(decision.allowed_by_list() && scene.target(name).is_none(), "{name}");
+    }
+    assert_eq!(scene.decide("x.panel.bad.test"), "block 4");
 }
 
 #[test]

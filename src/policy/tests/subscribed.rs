@@ -12,7 +12,7 @@ const LISTS: [(u32, Account); 5] = [
     (5, Account::System),
 ];
 
-fn source(id: u32, owner: Account, everywhere: bool, enabled: bool) -> ListSource {
+pub(super) fn source(id: u32, owner: Account, everywhere: bool, enabled: bool) -> ListSource {
     ListSource {
         id: ListSourceId(id),
         owner,
@@ -96,7 +96,7 @@ impl Scene {
         let policy = choose(&snapshot, &client).expect("a policy").policy.clone();
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50) };
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50), stream: false };
         let mut steps = TraceSteps::default();
         (evaluate(&snapshot, &policy, &question, &self.categories, &mut steps), steps.0)
     }
@@ -157,6 +157,22 @@ fn lists_of_entries_come_before_and_categories_after() {
 }
 
 #[test]
+fn what_is_prescribed_for_a_name_blocks_what_may_be_taken_for_it() {
+    let mut scene = Scene::with_lists();
+    scene.one_subscribes(&[3]);
+    assert_eq!(scene.of(ONE, "home.test").0, Verdict::Rewrite(Rewrite::Rule(ListSourceId(3))));
+    let snapshot = scene.world.snapshot(1);
+    let Identified::Known(client) = snapshot.identify(ONE.parse().expect("an address")) else { panic!("known") };
+    let policy = choose(&snapshot, &client).expect("a policy").policy.clone();
+    for wire in [&b"\x04home\x05test\x00\x04evil\x00"[..], b"\x06ho\xc2\xadme\x04test\x00", b"\x09home.test\x00"] {
+        let suffixes = Suffixes::new(Name::from_lower_wire(wire), KEY);
+        let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
+        let decision = evaluate(&snapshot, &policy, &question, &scene.categories, &mut NoTrace);
+        assert_eq!((decision.verdict, decision.cause), (Verdict::Block, by(3, false)), "{wire:?}");
+    }
+}
+
+#[test]
 fn a_clients_address_may_decide_before_the_name() {
     let mut scene = Scene::with_lists();
     scene.one_subscribes(&[3]);
@@ -199,13 +215,15 @@ fn what_an_answer_leads_to_is_judged_by_lists_too() {
     let asked = |name: &str, judge: &dyn Fn(&Question<'_>) -> Option<Decision>| {
         let name = text(name);
         let suffixes = Suffixes::new(name.as_name(), KEY);
-        let decision = judge(&Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0) });
+        let decision =
+            judge(&Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false });
         decision.map(|decision| (decision.verdict, decision.cause, decision.step()))
     };
     let target =
         |question: &Question<'_>| evaluate_target(&snapshot, &policy, question, 0, &scene.categories, &mut NoTrace);
     assert_eq!(asked("on1.test", &target), Some((Verdict::Block, by(1, true), 9)));
-    assert_eq!(asked("home.test", &target), Some((Verdict::Block, by(3, false), 9)), "a prescribed answer blocks");
+    let prescribed = Verdict::Rewrite(Rewrite::Rule(ListSourceId(3)));
+    assert_eq!(asked("home.test", &target), Some((prescribed, by(3, false), 9)));
     assert_eq!(asked("good.on1.test", &target), None);
     for (address, blocked) in [("198.51.100.9", true), ("198.51.101.9", false)] {
         let address = address.parse().expect("an address");
@@ -217,4 +235,82 @@ fn what_an_answer_leads_to_is_judged_by_lists_too() {
     let server = |question: &Question<'_>| evaluate_name_server(&snapshot, &policy, question, &mut NoTrace);
     assert_eq!(asked("a.ns.evil.test", &server), Some((Verdict::Block, by(3, false), 9)));
     assert_eq!(asked("on1.test", &server), None, "a rule about names is none about servers");
+}
+
+#[test]
+fn rules_about_clients_know_devices_people_groups_and_places_by_name() {
+    let mut scene = Scene::with_lists();
+    scene.one_subscribes(&[1]);
+    let group = |name: &str, disabled: bool| Group {
+        id: GroupId(if disabled { 52 } else { 51 }),
+        customer: CustomerId(1),
+        name: name.to_owned(),
+        description: String::new(),
+        policy: None,
+        disabled,
+        weight: 1,
+        updated: Timestamp(0),
+    };
+    scene.put(Row::Group(group("User_Child", false)));
+    scene.put(Row::Group(group("Off", true)));
+    scene.put(Row::User(InternalUser {
+        id: InternalUserId(61),
+        customer: CustomerId(1),
+        name: "Mia Ölm".to_owned(),
+        email: String::new(),
+        description: String::new(),
+        policy: None,
+        groups: vec![GroupId(52), GroupId(51)],
+        deletable: true,
+        created: Timestamp(0),
+    }));
+    scene.device(71, None, None, Some(61));
+    let person = |clients: &[&str]| Conditions {
+        clients: clients.iter().map(|name| ClientTerm::Name((*name).into())).collect(),
+        ..Conditions::default()
+    };
+    let tag = |tag: &str| Conditions { tags: vec![tag.into()], ..Conditions::default() };
+    let child = Conditions { tags_except: vec!["user_child".into()], ..Conditions::default() };
+    let mut builder = ListBuilder::new(KEY);
+    for (name, conditions) in [
+        ("mia.test", person(&["mia ölm"])),
+        ("office.test", person(&["location 1", "nobody"])),
+        ("group.test", person(&["user_child"])),
+        ("child.test", tag("user_child")),
+        ("off.test", tag("off")),
+        ("grown.test", child),
+    ] {
+        let rule = NameRule::plain(Pattern::Suffix(text(name)), Effect::Block);
+        builder.push(Rule::Name(NameRule { conditions: Some(Box::new(conditions)), ..rule }));
+    }
+    let profile = ListProfile { kind: ListKind::Block, zone: false, zone_override: None };
+    let list = (ListSourceId(1), profile, Arc::new(builder.finish().0));
+    scene.world.set_lists(Arc::new(ListTable::build([list])));
+    let of = |scene: &mut Scene, supposed: Option<Supposed>| {
+        let snapshot = scene.world.snapshot(1);
+        let address = ONE.parse().expect("an address");
+        let client = match (supposed, snapshot.identify(address)) {
+            (Some(supposed), _) => snapshot.suppose(address, supposed).expect("it is there"),
+            (None, Identified::Known(client)) => client,
+            _ => panic!("nobody's"),
+        };
+        let policy = choose(&snapshot, &client).expect("a policy").policy.clone();
+        let names = ["mia.test", "office.test", "group.test", "child.test", "off.test", "grown.test"];
+        let blocked = names.into_iter().filter(|name| {
+            let name = text(name);
+            let suffixes = Suffixes::new(name.as_name(), KEY);
+            let question =
+                Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(50), stream: false };
+            let decision = evaluate(&snapshot, &policy, &question, &scene.categories, &mut NoTrace);
+            decision.verdict == Verdict::Block
+        });
+        blocked.collect::<Vec<_>>().join(" ")
+    };
+    let mia = "mia.test office.test group.test child.test";
+    assert_eq!(of(&mut scene, None), "office.test grown.test");
+    assert_eq!(of(&mut scene, Some(Supposed::User(InternalUserId(61)))), mia);
+    assert_eq!(of(&mut scene, Some(Supposed::Device(DeviceId(71)))), mia);
+    // A group that is renamed is known by its new name at once.
+    scene.put(Row::Group(group("adults", false)));
+    assert_eq!(of(&mut scene, Some(Supposed::Device(DeviceId(71)))), "mia.test office.test grown.test");
 }

@@ -46,7 +46,8 @@ fn what_is_no_list_is_refused() {
     for (octets, expected) in [
         (&b"<!DOCTYPE html><html>"[..], "this is no list: it is a web page"),
         (b"\n <HTML>", "this is no list: it is a web page"),
-        (b"PK\x03\x04aaaa", "this is no list: it is a zip archive; gzip, zstd, xz and tar are read"),
+        (b"PK\x03\x04aaaa", "the list cannot be read: failed to fill whole buffer"),
+        (b"PK\x05\x06aaaa", "the list cannot be read: the zip archive has no text file"),
         (b"\xff\xfea\0.\0b\0", "this is no list: it is UTF-16; lists are UTF-8"),
         (&[0; 4096], "this is no list: it is not text"),
     ] {

@@ -72,6 +72,11 @@ fn names_and_wildcards_mean_what_the_reach_says() {
             ("2001:db8::/32", &["block net 2001:db8::/32"]),
             ("0.0.0.0/0", &["invalid: this is every address"]),
             ("a.example # why", &["block suffix a.example"]),
+            ("a.example#why", &["block suffix a.example"]),
+            ("a.example ; why", &["block suffix a.example"]),
+            ("a.example\t// why", &["block suffix a.example"]),
+            ("// why", &[]),
+            ("0 a.example ; why", &["block exact a.example"]),
             ("https://a.example/b", &["1 url"]),
             ("a.example:8080", &["1 url"]),
             ("BÜCHER.example", &["block suffix xn--bcher-kva.example"]),
@@ -115,6 +120,11 @@ fn adblock_patterns_become_the_smallest_rule_that_says_the_same() {
             ("//ads.example^", &["block exact ads.example"]),
             ("://*.ads.example", &["block wildcard .ads.example"]),
             ("||a.example^ # why", &["block suffix a.example"]),
+            ("||a.example^\t! it's why", &["block suffix a.example"]),
+            ("a.example ! why", &["block exact a.example"]),
+            ("@@/^good\\./ # not http://bad/", &["allow regex ^good\\."]),
+            ("/^ads[ #]?x/$important # \"why\"", &["block regex ^ads[ #]?x important"]),
+            ("/^a[/$]b/$important", &["block regex ^a[/$]b important"]),
             ("||a.[0-9].example^", &["invalid: the name contains '['"]),
             ("://ads.", &["block wildcard |ads."]),
             ("|https://ads.example^", &["block exact ads.example"]),
@@ -171,6 +181,11 @@ fn every_modifier_is_taken_or_its_rule_is_left_out() {
                 &["block suffix a.example clients=frank's laptop not-clients=mary, kids"],
             ),
             ("||a.example^$client=~'a|b'", &["block suffix a.example not-clients=a|b"]),
+            ("||a.example^$client='a # b' # it's why", &["block suffix a.example clients=a # b"]),
+            ("||a.example^$client=Frank\\'s ! why", &["block suffix a.example clients=frank's"]),
+            ("||a.example^$client=ΟΔΟΣ", &["block suffix a.example clients=οδοσ"]),
+            ("||a.example^$dnsrewrite=NOERROR;TXT;one # two", &["answer 16:\\tone # two suffix a.example"]),
+            ("||a.example^$dnsrewrite=192.0.2.1 # why", &["answer 192.0.2.1 suffix a.example"]),
             ("||a.example^$client='open", &["invalid: a quotation mark is not closed"]),
             ("||a.example^$ctag=device_pc|~user_child", &["block suffix a.example tags=device_pc not-tags=user_child"]),
             ("||a.example^$dnsrewrite=192.0.2.1", &["answer 192.0.2.1 suffix a.example"]),
@@ -205,6 +220,7 @@ fn badfilter_cancels_the_rule_with_the_same_text_before_and_after_it() {
             ("||a.example^$important,dnstype=A\n||a.example^$dnstype=A,badfilter,important", &["1 cancelled"]),
             ("@@||a.example^\n||a.example^$badfilter", &["allow suffix a.example"]),
             ("||a.example^\n||a.example^$badfilter  # why", &["1 cancelled"]),
+            ("||a.example^ # why\n||a.example^$badfilter ! it's \"wrong\"", &["1 cancelled"]),
             ("/^ads/\n/^ads/$badfilter", &["1 cancelled"]),
             ("0.0.0.0 a.example\n||a.example^$badfilter", &["block exact a.example"]),
         ],
@@ -218,17 +234,33 @@ fn an_exception_from_rewrites_takes_the_answer_and_leaves_the_block() {
         &[
             (
                 "||a.example^$dnsrewrite=192.0.2.1\n||a.example^\n@@||a.example^$dnsrewrite",
-                &["block suffix a.example", "1 cancelled"],
+                &["answer 192.0.2.1 suffix a.example", "block suffix a.example", "no answer suffix a.example"],
             ),
+            ("@@|a.example^$dnsrewrite,important,dnstype=A", &["no answer exact a.example important types=1"]),
             (
                 "||a.example^$dnsrewrite=192.0.2.1\n||a.example^$dnsrewrite=192.0.2.2\n@@||a.example^$dnsrewrite=192.0.2.1",
                 &["answer 192.0.2.2 suffix a.example", "1 cancelled"],
             ),
             (
-                "||a.example^$dnsrewrite=192.0.2.1\n@@||b.a.example^$dnsrewrite",
+                "||a.example^$dnsrewrite=192.0.2.1\n@@||b.a.example^$dnsrewrite=192.0.2.1",
                 &["answer 192.0.2.1 suffix a.example not-names=b.a.example"],
             ),
-            ("||a.example^$dnsrewrite=192.0.2.1\n@@||b.example^$dnsrewrite", &["answer 192.0.2.1 suffix a.example"]),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1\n@@||b.example^$dnsrewrite=192.0.2.1",
+                &["answer 192.0.2.1 suffix a.example"],
+            ),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1,important\n@@||a.example^$dnsrewrite=192.0.2.1",
+                &["answer 192.0.2.1 suffix a.example important"],
+            ),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1,important\n@@||a.example^$dnsrewrite=192.0.2.1,important",
+                &["1 cancelled"],
+            ),
+            (
+                "||a.example^$dnsrewrite=192.0.2.1\n@@|a.example^$dnsrewrite=192.0.2.1",
+                &["answer 192.0.2.1 suffix a.example", "1 unsupported: dnsrewrite exception for a pattern"],
+            ),
         ],
     );
 }
@@ -263,6 +295,7 @@ fn regular_expressions_of_pi_hole_have_options() {
             ("||a.example^", &["block suffix a.example"]),
             ("0.0.0.0 a.example", &["block exact a.example"]),
             ("# comment", &[]),
+            ("^a\\. # why; not", &["block regex ^a\\."]),
         ],
     );
     let (rules, report) = read(b"a(b", &options(Some(ListSyntax::Regex)));
@@ -316,4 +349,13 @@ fn duplicates_and_line_ends_of_all_kinds_are_counted() {
     let (rules, report) = read(b"a.example\r\nb.example\ra.example.\n\nA.EXAMPLE", &options(None));
     assert_eq!(rules, ["block suffix a.example", "block suffix b.example"]);
     assert_eq!((report.lines, report.duplicates, report.octets), (5, 2, 42));
+}
+
+#[test]
+fn a_comment_in_an_old_character_set_or_without_end_takes_no_rule_away() {
+    let mut list = b"# \xe4\n0.0.0.0 a.example # \xfc\n0.0.0.0 b\xfc.example\n0.0.0.0 c.example # ".to_vec();
+    list.extend([b'x'; 100_000]);
+    let (rules, report) = read(&list, &options(Some(ListSyntax::Hosts)));
+    assert_eq!(rules, ["block exact a.example", "block exact c.example"]);
+    assert_eq!((report.comments, report.invalid, report.lines), (1, 1, 4));
 }

@@ -13,6 +13,7 @@ fn shown(rule: &Rule) -> String {
     let effect = |effect: &Effect| match effect {
         Effect::Block => "block".to_owned(),
         Effect::Allow => "allow".to_owned(),
+        Effect::NoAnswer => "no answer".to_owned(),
         Effect::Answer(answer) => match &**answer {
             FixedAnswer::Records(records) => {
                 let texts = records.iter().map(|record| match (record.rtype, &record.rdata[..]) {

@@ -68,6 +68,15 @@ fn unbound_says_zones_and_data() {
             ("local-zone-tag: a.example \"x\"", &["1 unsupported: local-zone-tag"]),
             ("access-control-tag: 192.0.2.0/24 \"x\"", &["1 unsupported: access-control-tag"]),
             ("server:", &[]),
+            (
+                "view:\n  name: x\n  local-zone: a.example static\nserver:\n  local-zone: b.example static",
+                &[
+                    "block suffix b.example",
+                    "1 unsupported: name",
+                    "1 unsupported: options of a view",
+                    "1 unsupported: view",
+                ],
+            ),
             ("# comment", &[]),
         ],
     );
@@ -128,6 +137,7 @@ fn what_a_zone_cannot_say_is_told() {
         ("a.example WHAT x", "invalid: this is no record"),
         ("a.example TXT \"open", "invalid: a quotation mark is not closed"),
         ("a.example CNAME . )", "invalid: a parenthesis is closed that was not opened"),
+        ("a.example CNAME ( .\nb.example CNAME .", "invalid: a parenthesis is not closed"),
     ] {
         let (rules, report) = read(zone(line).as_bytes(), &options(None));
         assert!(rules.is_empty(), "{line}: {rules:?}");
@@ -149,4 +159,18 @@ fn a_zone_without_origin_has_names_as_they_stand() {
     assert_eq!(rules, ["answer NxDomain exact a.example", "answer NxDomain exact b.example"]);
     let (_, report) = read(b"own.rpz. SOA a. b. 9 1 1 1 1\na.example CNAME .", &options(Some(ListSyntax::Rpz)));
     assert_eq!(report.zone.map(|zone| zone.to_string()).as_deref(), Some("own.rpz"));
+}
+
+#[test]
+fn a_zone_is_known_by_its_soa_record_wherever_origins_lead() {
+    let dumped = "$ORIGIN .\n$TTL 60\nrpz.example IN SOA a. b. (\n 7 1 1 1 1 )\n NS localhost.\n$ORIGIN rpz.example.\n\
+                  a.example CNAME .\n$ORIGIN com.rpz.example.\nb CNAME .\n*.b CNAME .\n";
+    let later = "@ 60 SOA a. b. 7 1 1 1 1\na.example CNAME .\n$ORIGIN com.\nb CNAME .\n*.b CNAME .\n";
+    for (list, zone) in [(dumped, Some("rpz.example")), (later, None)] {
+        let (rules, report) = read(list.as_bytes(), &options(Some(ListSyntax::Rpz)));
+        let expected =
+            ["answer NxDomain exact a.example", "answer NxDomain exact b.com", "answer NxDomain below b.com"];
+        assert_eq!(rules, expected, "{list}");
+        assert_eq!(report.zone.map(|zone| zone.to_string()).as_deref(), zone);
+    }
 }

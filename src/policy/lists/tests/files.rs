@@ -71,8 +71,8 @@ fn what_is_no_such_file_is_refused_with_its_reason() {
     assert_eq!(read(&octets[..octets.len() - 1]).unwrap_err(), ListFileError::Checksum);
     assert_eq!(CompiledList::read(&octets, NameKey(1)).unwrap_err(), ListFileError::Key);
     let mut newer = octets.clone();
-    newer[8] = 2;
-    assert_eq!(read(&newer).unwrap_err(), ListFileError::Version(2));
+    newer[8] = 3;
+    assert_eq!(read(&newer).unwrap_err(), ListFileError::Version(3));
     // A right checksum over octets no build writes.
     let resealed = |change: fn(&mut Vec<u8>)| {
         let mut octets = octets[..octets.len() - 32].to_vec();

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     model::{
         AddressRule, AddressTrigger, ClientTerm, Conditions, DomainName, Effect, FixedAnswer, ListKind, ListSourceId,
-        NameRule, Pattern, Rule, ZoneOverride,
+        NameRule, Pattern, RecordData, Rule, ZoneOverride,
     },
     policy::{NameKey, Suffixes},
 };
@@ -22,7 +22,7 @@ fn name(text: &str) -> DomainName {
     DomainName::from_text(text).expect("valid")
 }
 
-/// A rule as `[@@][!]pattern[=answer]`: `!` is important; the pattern is `|name` (exact), `||name` (with all below),
+/// A rule as `[@@][!]pattern[=answer]`: `!` is important, `@@…=` an exception from answers; the pattern is `|name` (exact), `||name` (with all below),
 /// `*.name` (below), `/regex/`, or anything else as it is.
 fn rule(text: &str) -> NameRule {
     let (allow, text) = text.strip_prefix("@@").map_or((false, text), |text| (true, text));
@@ -41,14 +41,21 @@ fn rule(text: &str) -> NameRule {
         Pattern::Wildcard(text.into())
     };
     let effect = match answer {
+        Some("") if allow => Effect::NoAnswer,
         _ if allow => Effect::Allow,
         None => Effect::Block,
+        Some("192.0.2.1") => Effect::Answer(Box::new(FixedAnswer::Records(vec![one(1)]))),
+        Some("192.0.2.2") => Effect::Answer(Box::new(FixedAnswer::Records(vec![one(2)]))),
         Some("nx") => Effect::Answer(Box::new(FixedAnswer::NxDomain)),
         Some("null") => Effect::Answer(Box::new(FixedAnswer::Null)),
         Some("drop") => Effect::Answer(Box::new(FixedAnswer::Drop)),
         Some(other) => Effect::Answer(Box::new(FixedAnswer::Alias(name(other)))),
     };
     NameRule { important, ..NameRule::plain(pattern, effect) }
+}
+
+fn one(last: u8) -> RecordData {
+    RecordData { rtype: A, rdata: Box::new([192, 0, 2, last]) }
 }
 
 fn when(text: &str, conditions: Conditions) -> Rule {

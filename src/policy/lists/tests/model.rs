@@ -127,7 +127,7 @@ fn naive(case: &Case) -> Option<(u32, ListEffect, bool)> {
                 (_, Some(ZoneOverride::Passthru)) => ListEffect::Except,
                 (_, Some(ZoneOverride::NxDomain)) => ListEffect::Answer,
                 (_, Some(ZoneOverride::Block)) | (Effect::Block, _) => ListEffect::Block,
-                (Effect::Allow, _) => ListEffect::Except,
+                (Effect::Allow | Effect::NoAnswer, _) => ListEffect::Except,
                 (Effect::Answer(_), _) => ListEffect::Answer,
             };
             let conditional = rule.conditions.as_deref().is_some_and(|given| *given != Conditions::default());
@@ -138,11 +138,11 @@ fn naive(case: &Case) -> Option<(u32, ListEffect, bool)> {
     }
     if let Some(zone) = zones.into_iter().find(|zone| !zone.is_empty()) {
         let lets = |found: &Found| found.5 == of(ListEffect::Allow) || found.5 == of(ListEffect::Except);
-        free.extend(zone.into_iter().max_by_key(|found| (found.0, found.1, lets(found), found.2, found.3)));
+        free.extend(zone.into_iter().max_by_key(|found| (found.1, lets(found), found.0, found.2, found.3)));
     }
     let best = |effects: &[ListEffect]| {
         let all = free.iter().filter(|found| effects.iter().any(|effect| of(*effect) == found.5));
-        all.max_by_key(|found| (found.0, found.1, found.2, found.3, found.4)).copied()
+        all.max_by_key(|found| (found.0, found.2, found.1, found.3, found.4)).copied()
     };
     let block = best(&[ListEffect::Block, ListEffect::Answer]);
     let (allow, except) = (best(&[ListEffect::Allow]), best(&[ListEffect::Except]));
@@ -164,7 +164,7 @@ proptest! {
         let table = table(lists);
         let selection = table.select(&ids(&case.selection));
         let suffixes = Suffixes::new(case.asked.as_name(), KEY);
-        let kid = Who { names: &["kid"], ..Who::nobody() };
+        let kid = Who { names: [None, Some("Kid"), None], ..Who::nobody() };
         let who = if case.kid { kid } else { Who::nobody() };
         let hit = table.find(&selection, &suffixes, case.qtype, &who);
         let found = hit.map(|hit| (table.source(hit).0, hit.effect(), hit.important()));

@@ -1,7 +1,6 @@
 //! Which rule wins, table by table.
 
 use super::*;
-use crate::model::RecordData;
 
 #[test]
 fn names_match_at_below_or_both() {
@@ -40,19 +39,91 @@ fn important_exceptions_important_blocks_exceptions_then_blocks_decide() {
 }
 
 #[test]
-fn among_blocks_and_answers_the_longer_name_wins_then_the_answer_then_the_lower_id() {
+fn an_answer_outranks_blocks_and_among_equals_the_longer_name_wins_then_the_lower_id() {
     let table = table([
         (BLOCK, list(&["||example", "||b.example", "n-"])),
-        (BLOCK, list(&["||example=nx", "||b.example", "|n-a.example"])),
+        (BLOCK, list(&["||example=nx", "||b.example", "|n-a.test", "||b.example=null", "!||hard.example"])),
     ]);
     for (asked, expected) in [
         ("x.example", "2 Answer ||example^$dnsrewrite=NXDOMAIN"),
-        ("x.b.example", "1 Block ||b.example^"),
-        ("n-a.example", "2 Block |n-a.example^"),
+        ("x.b.example", "2 Answer ||b.example^$dnsrewrite=0.0.0.0"),
+        ("n-x.example", "2 Answer ||example^$dnsrewrite=NXDOMAIN"),
+        ("n-a.test", "2 Block |n-a.test^"),
+        ("hard.example", "2 Block ||hard.example^$important"),
         ("n-b.test", "1 Block n-"),
     ] {
         assert_eq!(ask(&table, &[2, 1], asked), expected, "{asked}");
     }
+}
+
+#[test]
+fn an_exception_from_answers_leaves_blocks_and_important_answers() {
+    let table = table([
+        (BLOCK, list(&["||a.example=nx", "||a.example", "||b.example=nx", "!||c.example=nx", "d.*=nx", "!d.*=nx"])),
+        (BLOCK, list(&["@@||a.example=", "@@/^b/=", "@@||c.example=", "@@||d.example="])),
+        (BLOCK, list(&["@@!||c.example="])),
+        (ZONE, list(&["||b.example=nx", "||z.example=nx", "@@||z.example="])),
+        (ALLOW, list(&["@@||a.example="])),
+    ]);
+    for (selection, asked, expected) in [
+        (&[1][..], "a.example", "1 Answer ||a.example^$dnsrewrite=NXDOMAIN"),
+        (&[1, 2], "a.example", "1 Block ||a.example^"),
+        (&[1, 2], "b.example", ""),
+        (&[2, 4], "b.example", ""),
+        (&[1, 2], "c.example", "1 Answer ||c.example^$important,dnsrewrite=NXDOMAIN"),
+        (&[1, 2, 3], "c.example", ""),
+        (&[1, 2], "x.d.example", "1 Answer d.*$important,dnsrewrite=NXDOMAIN"),
+        // A zone and an allow list have no such exceptions: theirs let through.
+        (&[4], "z.example", "4 Except @@||z.example^$dnsrewrite"),
+        (&[1, 5], "a.example", "5 Allow @@||a.example^$dnsrewrite"),
+    ] {
+        assert_eq!(ask(&table, selection, asked), expected, "{selection:?} {asked}");
+    }
+}
+
+#[test]
+fn records_of_one_pattern_are_summed_and_an_alias_or_code_wins_over_them() {
+    let records = "$dnsrewrite=192.0.2.1 192.0.2.2";
+    for (rules, expected) in [
+        (&["||a.example=192.0.2.1", "||a.example=192.0.2.2"][..], format!("1 Answer ||a.example^{records}")),
+        (&["a.*=192.0.2.1", "a.*=192.0.2.2"], format!("1 Answer a.*{records}")),
+        (&["/^a/=192.0.2.1", "/^a/=192.0.2.2"], format!("1 Answer /^a/{records}")),
+        (&["a.*=192.0.2.1", "a.*=b.example"], "1 Answer a.*$dnsrewrite=b.example".to_owned()),
+        (&["||a.example=192.0.2.1", "||a.example=b.example"], "1 Answer ||a.example^$dnsrewrite=b.example".to_owned()),
+        (&["||a.example=nx", "||a.example=192.0.2.1"], "1 Answer ||a.example^$dnsrewrite=NXDOMAIN".to_owned()),
+        (&["||a.example=192.0.2.1", "||a.example=nx"], "1 Answer ||a.example^$dnsrewrite=NXDOMAIN".to_owned()),
+        (&["||a.example=b.example", "||a.example=nx"], "1 Answer ||a.example^$dnsrewrite=b.example".to_owned()),
+        (&["||example=b.example", "||a.example=192.0.2.1"], "1 Answer ||a.example^$dnsrewrite=192.0.2.1".to_owned()),
+    ] {
+        let table = table([(BLOCK, list(rules))]);
+        assert_eq!(ask(&table, &[1], "a.example"), expected, "{rules:?}");
+        // The same after a restart.
+        let mut octets = Vec::new();
+        list(rules).write(&mut octets).expect("memory");
+        let again = CompiledList::read(&octets, KEY).expect("what was written");
+        let table = ListTable::build([(ListSourceId(1), BLOCK, Arc::new(again))]);
+        assert_eq!(ask(&table, &[1], "a.example"), expected, "{rules:?}");
+    }
+}
+
+#[test]
+fn several_selections_are_searched_as_one() {
+    let table = table([
+        (BLOCK, list(&["||a.example"])),
+        (BLOCK, list(&["@@||a.example"])),
+        (ZONE, list(&["||z.example=nx"])),
+        (ZONE, list(&["||z.example=drop"])),
+    ]);
+    let find = |selections: &[&[u32]], asked: &str| {
+        let selections: Vec<ListSelection> = selections.iter().map(|numbers| table.select(&ids(numbers))).collect();
+        let asked = name(asked);
+        let suffixes = Suffixes::new(asked.as_name(), KEY);
+        told(&table, table.find(&selections, &suffixes, A, &Who::nobody()), &suffixes)
+    };
+    assert_eq!(find(&[&[1], &[1, 2]], "a.example"), "2 Except @@||a.example^");
+    assert_eq!(find(&[&[1, 2], &[1]], "a.example"), "2 Except @@||a.example^");
+    assert_eq!(find(&[&[1, 4], &[1, 3]], "z.example"), "4 Answer ||z.example^$dnsrewrite=drop");
+    assert_eq!(find(&[], "z.example"), "");
 }
 
 #[test]
@@ -88,8 +159,8 @@ fn of_the_zones_the_first_with_a_match_counts() {
         (&[1, 2], "ok.a.example", "1 Except @@|ok.a.example^"),
         (&[2, 1], "ok.a.example", "2 Answer ||ok.a.example^$dnsrewrite=NXDOMAIN"),
         (&[1, 2], "b.example", "2 Answer ||b.example^$dnsrewrite=NXDOMAIN"),
-        // What the zones come to is compared with the other lists.
-        (&[1, 2, 3], "x.a.example", "3 Block |x.a.example^"),
+        // What the zones come to is compared with the other lists: an answer outranks a block.
+        (&[1, 2, 3], "x.a.example", "1 Answer ||a.example^$dnsrewrite=NXDOMAIN"),
     ] {
         assert_eq!(ask(&table, selection, asked), expected, "{selection:?} {asked}");
     }
@@ -178,8 +249,9 @@ fn conditions_are_about_types_names_and_clients() {
         (BLOCK, compiled([when("||good.example", invert)])),
     ]);
     let at = |address: &str| Who::at(address.parse().expect("an address"));
-    let tom = Who { names: &["tom", "staff"], ..at("192.0.2.1") };
-    let child = Who { tags: &["user_child"], ..at("192.0.2.1") };
+    let tom = Who { names: [Some("Tom"), None, None], ..at("192.0.2.1") };
+    let groups = [Arc::from("Staff"), Arc::from("USER_child")];
+    let child = Who { groups: &groups, ..at("192.0.2.1") };
     for (list, asked, qtype, who, expected) in [
         (1, "type.example", A, at("192.0.2.1"), ""),
         (1, "type.example", AAAA, at("192.0.2.1"), "1 Block ||type.example^$dnstype=AAAA"),
@@ -213,7 +285,8 @@ fn addresses_are_found_by_range_of_the_lists_that_count() {
         (ZONE, compiled([net(Client, "10.0.0.0/8", "x=drop"), Rule::Name(rule("@@|a.example"))])),
     ]);
     let find = |selection: &[u32], trigger, address: &str| {
-        let hit = table.find_address(&table.select(&ids(selection)), trigger, address.parse().expect("an address"));
+        let hit =
+            table.find_address(&table.select(&ids(selection)), trigger, address.parse().expect("an address"), false);
         let root = DomainName::root();
         told(&table, hit, &Suffixes::new(root.as_name(), KEY))
     };
@@ -229,7 +302,7 @@ fn addresses_are_found_by_range_of_the_lists_that_count() {
     assert_eq!(ask(&table, &[3], "a.example"), "3 Except @@|a.example^");
     let asked = name("a.example");
     let suffixes = Suffixes::new(asked.as_name(), KEY);
-    let target = table.find_target(&table.select(&ids(&[3])), &suffixes, A, &who);
+    let target = table.find_for(&table.select(&ids(&[3])), Sought::Target(&suffixes), A, &who);
     assert_eq!(told(&table, target, &suffixes), "3 Except @@|a.example^");
     let has = |list: u32| table.select(&ids(&[list]));
     assert!(has(1).has_answer_addresses() && !has(3).has_answer_addresses() && has(2).has_name_servers());
@@ -247,7 +320,7 @@ fn rules_about_name_servers_are_not_rules_about_names() {
     ] {
         let asked = name(asked);
         let suffixes = Suffixes::new(asked.as_name(), KEY);
-        let hit = table.find_name_server(&selection, &suffixes, A, &Who::nobody());
+        let hit = table.find_for(&selection, Sought::NameServer(&suffixes), A, &Who::nobody());
         assert_eq!(told(&table, hit, &suffixes), expected);
     }
     assert_eq!(ask(&table, &[1, 2], "a.ns.example"), "");
