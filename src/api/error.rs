@@ -83,6 +83,19 @@ impl ApiError {
         )
     }
 
+    /// 415: the body is packed.
+    pub fn packed_body() -> Self {
+        let message = "Content-Encoding: must be identity; bodies are taken as they are";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    }
+
+    /// 503: the bodies of others fill the room there is for them.
+    pub fn no_room() -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too much is being sent at once; try again soon");
+        error.retry_after_s = Some(1);
+        error
+    }
+
     /// 422: the request can be read, but does not go with an earlier one.
     pub fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)

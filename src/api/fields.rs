@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 /// The name of a body that is an array.
 pub const ROOT: &str = "[]";
+/// Values a JSON body may have: in memory one takes fifty times its place in the text.
+const VALUES_MAX: usize = 1_000_000;
 /// Parts a multipart body may have.
 const PARTS_MAX: usize = 100;
 
@@ -112,6 +114,9 @@ fn add(fields: &mut Map<String, Value>, name: String, value: Value) {
 /// `serde_json` itself stops at 128 levels.
 fn of_json(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let body = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("The body is not valid UTF-8"))?;
+    if !has_values_up_to(body, VALUES_MAX) {
+        return Err(ApiError::bad_request(format!("The body has more than {VALUES_MAX} values")));
+    }
     let value = serde_json::from_str(body.trim_start_matches('\u{feff}'));
     match value.map_err(|error| ApiError::bad_request(format!("The body is not valid JSON: {error}")))? {
         Value::Object(fields) => Ok(fields),
@@ -119,6 +124,22 @@ fn of_json(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
         Value::Null => Ok(Map::new()),
         _ => Err(ApiError::bad_request("The body must be a JSON object or array")),
     }
+}
+
+/// Whether a JSON text has at most so many values, counted without reading it: each begins the text, or stands behind a
+/// comma or the beginning of an array or object.
+fn has_values_up_to(text: &str, values_max: usize) -> bool {
+    let (mut values, mut in_string, mut escaped) = (1, false, false);
+    for octet in text.bytes() {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values <= values_max
 }
 
 async fn of_multipart(boundary: &str, body: Bytes) -> Result<Map<String, Value>, ApiError> {
@@ -202,6 +223,20 @@ mod tests {
         ] {
             assert_eq!(read(content_type, body).await, Err(status), "{content_type:?}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_as_they_stand_and_not_within_text() {
+        for (text, values) in [("1", 1), ("[1,2,[],{}]", 7), (r#"{"a,[{":"\\\",[","b":"\\"}"#, 3), ("", 1), ("[,,", 4)]
+        {
+            assert!(has_values_up_to(text, values) && !has_values_up_to(text, values - 1), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_millions_of_values_is_refused_before_they_are_made() {
+        let body = format!("[{}1]", "[],".repeat(VALUES_MAX / 2));
+        assert_eq!(read(Some("application/json"), body.as_bytes()).await, Err(400));
     }
 
     #[test]

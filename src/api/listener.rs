@@ -28,10 +28,21 @@ const CONNECTIONS_PER_ADDRESS_MAX: usize = 128;
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the head of a request may take, and how long a connection may idle between requests.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// What a connection may take, whatever it does.
+const LIMITS: Limits = Limits { life: Duration::from_secs(15 * 60), farewell: Duration::from_secs(180) };
 /// How long open requests may go on after the cancellation.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// A pause after an accept that failed: too many open files do not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection may stay.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Until it is told to go; callers open another.
+    life: Duration,
+    /// How long its last requests may take after that, and their answers be read.
+    farewell: Duration,
+}
 
 /// Serves the API on a listener until `cancel`, then lets open requests finish, 10 s at most.
 ///
@@ -90,11 +101,11 @@ async fn connection(
     // Answers are single writes; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => speak(stream, app, Connection { peer, tls: false }, cancel).await,
+        None => speak(stream, app, Connection { peer, tls: false }, cancel, LIMITS).await,
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
-                Ok(Ok(stream)) => speak(stream, app, Connection { peer, tls: true }, cancel).await,
+                Ok(Ok(stream)) => speak(stream, app, Connection { peer, tls: true }, cancel, LIMITS).await,
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
             }
@@ -102,7 +113,7 @@ async fn connection(
     }
 }
 
-async fn speak<S>(stream: S, app: Router, connection: Connection, cancel: CancellationToken)
+async fn speak<S>(stream: S, app: Router, connection: Connection, cancel: CancellationToken, limits: Limits)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -118,14 +129,25 @@ where
         .keep_alive_timeout(HANDSHAKE_PATIENCE);
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = cancel.cancelled() => {
+        ended = served.as_mut() => Ok(ended),
+        () = ends(cancel, limits.life) => {
             served.as_mut().graceful_shutdown();
-            served.await
+            // Who does not read an answer does not hold the connection for ever.
+            tokio::time::timeout(limits.farewell, served).await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(peer = %connection.peer, %error, "connection ended");
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(peer = %connection.peer, %error, "connection ended"),
+        Err(_) => tracing::debug!(peer = %connection.peer, "connection cut off: its answers were not read"),
+    }
+}
+
+/// Waits for the end of a connection's time or of the daemon's.
+async fn ends(cancel: CancellationToken, life: Duration) {
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = tokio::time::sleep(life) => {}
     }
 }
 
@@ -159,6 +181,34 @@ impl Drop for Place {
             if *count == 0 {
                 open.remove(&self.address);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_connection_ends_however_slowly_it_is_used() {
+        let app = Router::new().route("/", axum::routing::get(|| async { "x".repeat(1024 * 1024) }));
+        let limits = Limits { life: Duration::from_millis(20), farewell: Duration::from_millis(20) };
+        for asks in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"]
+        {
+            let (mut caller, served) = tokio::io::duplex(1024);
+            let connection = Connection { peer: IpAddr::from([192, 0, 2, 1]), tls: false };
+            let served = tokio::spawn(speak(served, app.clone(), connection, CancellationToken::new(), limits));
+            caller.write_all(asks).await.expect("writes");
+            let mut octet = [0];
+            // An octet now and then keeps neither an answer nor a connection open for ever.
+            let reads = async {
+                while caller.read(&mut octet).await.is_ok_and(|read| read > 0) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            let ended = tokio::time::timeout(HEAD_PATIENCE, async { tokio::join!(served, reads) }).await;
+            assert!(ended.is_ok(), "it goes on and on");
         }
     }
 }

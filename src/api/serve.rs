@@ -2,7 +2,7 @@
 //! fields, run, answer, count.
 
 use super::{
-    body::Incoming,
+    body::{Incoming, Rooms},
     call::{Arrival, Shared},
     docs,
     error::ApiError,
@@ -102,6 +102,7 @@ struct Inner {
     sending: Sending,
     by_key: Limit<Credential>,
     by_address: Limit<IpAddr>,
+    rooms: Rooms,
     openapi: Bytes,
     docs: Bytes,
     options: Options,
@@ -135,12 +136,14 @@ impl Api {
         let built_in =
             [Role::System, Role::Sales, Role::Msp, Role::Customer].map(|role| (role, of_role(&operations, role)));
         let document = openapi::document(&operations);
+        let now = clock();
         Api(Arc::new(Inner {
             docs: docs::page(&document).unwrap_or_default(),
             openapi: Bytes::from(document.to_string()),
-            authenticator: Authenticator::new(store.clone(), services.signing_key.clone()),
+            authenticator: Authenticator::new(store.clone(), services.signing_key.clone(), now),
+            replays: Arc::new(Replays::open(store.clone(), now)),
             shared: Arc::new(Shared {
-                ways: Ways::new(store.clone(), services.signing_key.clone(), services.sign_ins.clone()),
+                ways: Ways::new(store.clone(), services.signing_key.clone(), services.sign_ins.clone(), now),
                 names: options.names.clone(),
                 store,
                 services,
@@ -152,7 +155,7 @@ impl Api {
                 effect_turn: tokio::sync::Mutex::default(),
             }),
             known_fields: openapi::field_names(&operations),
-            replays: Arc::default(),
+            rooms: Rooms::new(options.body_octets_max),
             sending: Sending::default(),
             operations,
             router,
@@ -265,9 +268,12 @@ impl Api {
 
         let content = Content::of(head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let octets_max = operation.body_octets_max.min(inner.options.body_octets_max);
+        if head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Err(ApiError::packed_body());
+        }
         let mut read = None;
         if content == Content::Form && !operation.is_public() {
-            read = Some(body.read(octets_max.min(UNKNOWN_CALLER_OCTETS_MAX)).await?);
+            read = Some(body.read(octets_max.min(UNKNOWN_CALLER_OCTETS_MAX), &inner.rooms.unknown).await?);
         }
         let now = (inner.clock)();
         let caller = if operation.is_public() {
@@ -290,12 +296,15 @@ impl Api {
                 file = received;
                 (octets.unwrap_or_default(), Some(fields))
             }
-            (None, _) => (body.read(octets_max).await?, None),
+            (None, None) => (body.read(octets_max, &inner.rooms.unknown).await?, None),
+            (None, Some(_)) => (body.read(octets_max, &inner.rooms.known).await?, None),
         };
         let replay = match (&caller, replay::key_of(&head.headers)?) {
             (Some(caller), Some(key)) if head.method == Method::POST => {
                 let fingerprint = replay::fingerprint("POST", &head.uri.to_string(), &octets);
-                match inner.replays.begin(caller.admin, key, fingerprint, now)? {
+                let (replays, admin, key) = (inner.replays.clone(), caller.admin, key.to_owned());
+                let begin = move || replays.begin(admin, &key, fingerprint, now);
+                match tokio::task::spawn_blocking(begin).await.map_err(ApiError::internal)?? {
                     Turn::Again(answer) => return Ok(*answer),
                     Turn::First(pending) => Some(pending),
                 }
@@ -316,6 +325,8 @@ impl Api {
         if strict {
             fields::refuse_unknown(&of_body, &inner.known_fields[route.operation])?;
         }
+        // What names the object, should it have to be shown.
+        let named = fields::merge(Map::new(), query.clone(), route.parameters.clone());
         let fields = fields::merge(of_body, query, route.parameters);
         let arrival = Arrival {
             api: self.clone(),
@@ -328,8 +339,8 @@ impl Api {
             if_match: if_match(&head.headers)?,
             received: file,
         };
-        let mut answer = match run(operation, arrival.clone(), fields.clone(), replay).await {
-            Err(error) if is_late(error.status()) => Err(self.with_current(error, arrival, path, fields).await),
+        let mut answer = match run(operation, arrival.clone(), fields, replay).await {
+            Err(error) if is_late(error.status()) => Err(self.with_current(error, arrival, path, named).await),
             answer => answer,
         }?;
         if strict {

@@ -53,9 +53,11 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Over the keys of `store`, and access tokens signed with `key`.
-    pub fn new(store: Store, key: Arc<SigningKey>) -> Self {
-        Authenticator { store, key, nonces: Arc::default() }
+    /// Over the keys of `store`, and access tokens signed with `key`; signed requests of before `now` count as well.
+    /// One at a time may be there for a store.
+    pub fn new(store: Store, key: Arc<SigningKey>, now: Timestamp) -> Self {
+        let nonces = Arc::new(Nonces::open(&store, now.0));
+        Authenticator { store, key, nonces }
     }
 
     /// The caller of a request at the time `now`. A bearer token is taken from the `Authorization`

@@ -46,6 +46,8 @@ pub enum Outcome {
     Suspended,
     /// Too many failures before; nothing was checked.
     Locked,
+    /// Too many others were at the door; nothing was checked.
+    Busy,
     /// A refresh or mailed token that was used before. The session is ended.
     Reused,
     /// It could not be checked; the log says why.
@@ -62,6 +64,7 @@ impl Outcome {
             Outcome::WrongCode => "wrong_code",
             Outcome::Suspended => "suspended",
             Outcome::Locked => "locked",
+            Outcome::Busy => "busy",
             Outcome::Reused => "reused",
             Outcome::Failed => "failed",
         }

@@ -250,7 +250,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, _) = start(folder.path());
         let key = Arc::new(SigningKey::open(&store).expect("makes a key"));
-        let authenticator = Authenticator::new(store.clone(), key);
+        let authenticator = Authenticator::new(store.clone(), key, Timestamp(NOW.0 - 400));
         let request = SignedRequest {
             method: "GET",
             scheme: "https",

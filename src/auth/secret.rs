@@ -5,13 +5,43 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use std::sync::LazyLock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Octets of the longest password that is hashed.
 pub const PASSWORD_OCTETS_MAX: usize = 1024;
 
-/// Each hash takes 19 MiB and a core for tens of milliseconds.
-static HASHING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(4));
+/// Hashes at once, at most: each takes 19 MiB and a core for tens of milliseconds.
+const HASHING_MAX: usize = 4;
+/// Sign-ins that wait for their turn, at most.
+const WAITING_MAX: usize = 256;
+
+/// Half of the cores are left to the queries.
+static GATE: LazyLock<Gate> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Gate::new((cores / 2).clamp(1, HASHING_MAX), WAITING_MAX)
+});
+
+/// Lets passwords through, a few at a time.
+struct Gate {
+    hashing: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Gate {
+    fn new(hashing: usize, waiting: usize) -> Gate {
+        Gate { hashing: Semaphore::new(hashing), waiting: Semaphore::new(waiting) }
+    }
+
+    async fn pass(&self) -> Result<SemaphorePermit<'_>, SecretError> {
+        self.hashing.acquire().await.map_err(|_| SecretError("stopping"))
+    }
+
+    /// For strangers, of whom there may be any number: who finds too many before them is turned away.
+    async fn pass_or_turn_away(&self) -> Result<SemaphorePermit<'_>, SecretError> {
+        let _place = self.waiting.try_acquire().map_err(|_| SecretError::BUSY)?;
+        self.pass().await
+    }
+}
 
 /// The system gave no randomness, or the password could not be hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +49,9 @@ static HASHING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(4));
 pub struct SecretError(&'static str);
 
 impl SecretError {
+    /// Too many passwords wait to be checked.
+    pub const BUSY: SecretError = SecretError("too many passwords are being checked");
+
     pub(super) fn new(reason: &'static str) -> Self {
         SecretError(reason)
     }
@@ -43,17 +76,17 @@ pub fn hash_password_blocking(password: &str) -> Result<String, SecretError> {
     Ok(hash.map_err(|_| SecretError("argon2 refused"))?.to_string())
 }
 
-/// The same on a thread of its own, at most four at once.
+/// The same on a thread of its own, a few at once.
 pub async fn hash_password(password: String) -> Result<String, SecretError> {
-    let _permit = HASHING.acquire().await.map_err(|_| SecretError("stopping"))?;
+    let _permit = GATE.pass().await?;
     tokio::task::spawn_blocking(move || hash_password_blocking(&password))
         .await
         .map_err(|_| SecretError("the hashing thread failed"))?
 }
 
-/// Whether a password belongs to a hash; at most four at once, like hashing.
+/// Whether a password belongs to a hash; a few at once, like hashing. [`SecretError::BUSY`] where too many wait.
 pub async fn verify_password(password: String, hash: String) -> Result<bool, SecretError> {
-    let _permit = HASHING.acquire().await.map_err(|_| SecretError("stopping"))?;
+    let _permit = GATE.pass_or_turn_away().await?;
     tokio::task::spawn_blocking(move || {
         let Ok(hash) = PasswordHash::new(&hash) else { return false };
         password.len() <= PASSWORD_OCTETS_MAX && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
@@ -71,6 +104,7 @@ pub fn digest(token: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::{FutureExt, future::join_all};
 
     #[test]
     fn random_keys_have_their_length_and_differ() {
@@ -78,6 +112,19 @@ mod tests {
         assert_eq!(one.len(), 41);
         assert!(one.chars().all(|digit| digit.is_ascii_hexdigit()));
         assert_ne!(one, two);
+    }
+
+    #[tokio::test]
+    async fn strangers_wait_in_a_bounded_queue_and_the_rest_is_turned_away() {
+        let gate = Gate::new(1, 2);
+        let first = gate.pass_or_turn_away().await.expect("nobody is before it");
+        let turns = [(); 4].map(|()| gate.pass_or_turn_away());
+        let mut ended = std::pin::pin!(join_all(turns.map(|turn| async move { turn.await.map(drop) })));
+        assert_eq!(ended.as_mut().now_or_never(), None, "two wait");
+        drop(first);
+        let busy = Err(SecretError::BUSY);
+        assert_eq!(ended.await, [Ok(()), Ok(()), busy, busy]);
+        assert!(gate.pass_or_turn_away().await.is_ok(), "and then there is room again");
     }
 
     #[tokio::test]

@@ -45,6 +45,9 @@ pub enum Denied {
     /// After too many failures.
     #[error("too many failed attempts; try again in {0} seconds")]
     Locked(u64),
+    /// Too many others are at the door.
+    #[error("too many passwords are being checked; try again soon")]
+    Busy,
     /// It could not be checked.
     #[error("the credentials cannot be checked: {0}")]
     Failed(String),
@@ -52,7 +55,7 @@ pub enum Denied {
 
 impl From<SecretError> for Denied {
     fn from(error: SecretError) -> Self {
-        Denied::Failed(error.to_string())
+        if error == SecretError::BUSY { Denied::Busy } else { Denied::Failed(error.to_string()) }
     }
 }
 
@@ -70,6 +73,7 @@ impl Denied {
             Denied::WrongCode => Outcome::WrongCode,
             Denied::Suspended => Outcome::Suspended,
             Denied::Locked(_) => Outcome::Locked,
+            Denied::Busy => Outcome::Busy,
             Denied::Failed(_) => Outcome::Failed,
         }
     }
@@ -118,15 +122,16 @@ struct Form {
 }
 
 impl Ways {
-    /// Over the administrators of `store`; `told` hears of every attempt.
-    pub fn new(store: Store, key: Arc<SigningKey>, told: SignInHook) -> Self {
+    /// Over the administrators of `store`; `told` hears of every attempt. Lockouts that stood before a restart stand
+    /// at `now`.
+    pub fn new(store: Store, key: Arc<SigningKey>, told: SignInHook, now: Timestamp) -> Self {
         Ways(Arc::new(Inner {
-            store,
             key,
             codes: Codes::default(),
             turn: tokio::sync::Mutex::default(),
-            lockout: Lockout::default(),
+            lockout: Lockout::open(&store, now),
             told,
+            store,
         }))
     }
 
@@ -188,7 +193,9 @@ impl Ways {
                     Ok(())
                 }
                 Err(denied) => {
-                    attempt.failed(now.0);
+                    if denied == Denied::Wrong {
+                        attempt.failed(now.0);
+                    }
                     Err(denied)
                 }
             },
@@ -215,7 +222,9 @@ impl Ways {
         if let Some(password) = password
             && let Err(denied) = self.fits(known, password).await
         {
-            attempt.failed(knock.now.0);
+            if denied == Denied::Wrong {
+                attempt.failed(knock.now.0);
+            }
             return Err(denied);
         }
         let Some(row) = known else { return Err(Denied::Wrong) };

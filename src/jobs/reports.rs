@@ -1,18 +1,19 @@
 //! Reports that are due, made and mailed.
 //!
 //! A run is written down when the relay has taken the mail, before anything else is sent: a restart
-//! finds the report due still, or done. What fails is tried again ten minutes later, and the reason
-//! stands in the run's row meanwhile.
+//! finds the report due still, or done. What fails is tried again ten minutes later, then more and more rarely. What
+//! cannot go out as things are (no address, no mail server) waits until they are changed. The reason stands in the
+//! report's row meanwhile, and is told in the log once.
 
 use crate::{
     mail::{Attachment, Mail, MailError, Mailer, Relay},
     model::*,
     reports::{self, Document, ReportKey},
     stats::{Days, Stats, StatsError},
-    store::{Actor, Batch, CommitError, Row, Store},
+    store::{Actor, Batch, CommitError, Revision, Row, Store},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 /// How often it is looked for due reports.
 const PERIOD: Duration = Duration::from_secs(10);
-/// What failed is tried again after this time.
+/// What failed is tried again after this time, which doubles with each failure.
 const AGAIN: Duration = Duration::from_secs(600);
+/// The longest of these times.
+const AGAIN_MAX: Duration = Duration::from_secs(6 * 3600);
 /// What went out but could not be written down rests so long: a full disk does not make it go out twice.
 const UNWRITTEN: Duration = Duration::from_secs(86_400);
 /// How often a run is written down anew because somebody else was faster.
@@ -58,14 +61,30 @@ enum Which {
     Defined(ReportId),
 }
 
-/// Reports that are not tried again before a time.
-type Failed = HashMap<Which, Instant>;
+/// Reports that are not tried again at once.
+type Failed = HashMap<Which, Rest>;
+
+/// How long a report is not tried again.
+#[derive(Debug)]
+struct Rest {
+    /// Failures in a row.
+    failures: u32,
+    /// Not before this time; `None`: not before something has changed.
+    until: Option<Instant>,
+    /// What was there when it failed.
+    circumstances: Circumstances,
+}
+
+/// Revisions of the rows that a run depends on, and when somebody asked for it.
+type Circumstances = ([Option<Revision>; 4], Option<Timestamp>);
 
 /// Why a report did not go out.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("no mail server is set for this account")]
     NoServer,
+    #[error("the customer has no e-mail address")]
+    NoAddress,
     #[error("there is no report {0}")]
     NoReport(String),
     #[error("the query log could not be read: {0}")]
@@ -79,11 +98,18 @@ enum RunError {
 impl ReportParts {
     /// Looks at every report once.
     async fn turn(&self, failed: &mut Failed, stop: &CancellationToken) {
-        failed.retain(|_, again| *again > Instant::now());
         let (parts, now) = (self.clone(), instant((self.clock)()));
         let due = tokio::task::spawn_blocking(move || parts.due(now).collect::<Vec<Which>>()).await;
-        for which in due.unwrap_or_default() {
-            if failed.contains_key(&which) {
+        let due = due.unwrap_or_default();
+        // Whatever was done about the others, they are not due any more.
+        let still: HashSet<Which> = due.iter().copied().collect();
+        failed.retain(|which, _| still.contains(which));
+        for which in due {
+            let rests = failed.get(&which).is_some_and(|rest| match rest.until {
+                Some(until) => Instant::now() < until,
+                None => rest.circumstances == self.circumstances(which),
+            });
+            if rests {
                 continue;
             }
             if stop.is_cancelled() {
@@ -95,13 +121,47 @@ impl ReportParts {
             };
             let word = if outcome.is_ok() { "sent" } else { "failed" };
             metrics::counter!("weir_reports_total", "outcome" => word).increment(1);
-            if let Err(error) = outcome {
-                let rest = if matches!(error, RunError::Commit(_)) { UNWRITTEN } else { AGAIN };
-                failed.insert(which, Instant::now() + rest);
-                tracing::warn!(report = ?which, %error, again_after_s = rest.as_secs(), "a report failed");
-                self.note(which, &error).await;
+            match outcome {
+                Ok(()) => {
+                    failed.remove(&which);
+                }
+                Err(error) => {
+                    self.note(which, &error).await;
+                    let failures = failed.get(&which).map_or(0, |rest| rest.failures).saturating_add(1);
+                    let until = match error {
+                        RunError::NoServer | RunError::NoAddress | RunError::NoReport(_) => None,
+                        RunError::Commit(_) => Some(UNWRITTEN),
+                        RunError::Stats(_) | RunError::Mail(_) => {
+                            Some(AGAIN.saturating_mul(1 << (failures - 1).min(16)).min(AGAIN_MAX))
+                        }
+                    };
+                    let until = until.map(|rest| Instant::now() + rest);
+                    // As they are after the reason was written down.
+                    failed.insert(which, Rest { failures, until, circumstances: self.circumstances(which) });
+                }
             }
         }
+    }
+
+    /// What has to change before a report is tried again that cannot go out as things are.
+    fn circumstances(&self, which: Which) -> Circumstances {
+        let (report, id, queued) = match which {
+            Which::Scheduled(id) => match self.store.find::<ScheduledReport>(id.0) {
+                None => return Circumstances::default(),
+                Some(row) => {
+                    let queued = self.run_of(&row.value).and_then(|run| run.value.queued);
+                    (row.revision, row.value.customer, queued)
+                }
+            },
+            Which::Defined(id) => match self.store.find::<Report>(id.0) {
+                None => return Circumstances::default(),
+                Some(row) => (row.revision, row.value.customer, None),
+            },
+        };
+        let customer = self.store.find::<Customer>(id.0);
+        let server = |owner| self.store.get::<MailServer>(owner, 1).map(|row| row.revision);
+        let above = customer.as_ref().and_then(|row| server(row.value.parent()));
+        ([Some(report), customer.map(|row| row.revision), above, server(Account::System)], queued)
     }
 
     fn due(&self, now: jiff::Timestamp) -> impl Iterator<Item = Which> + '_ {
@@ -204,6 +264,9 @@ impl ReportParts {
         let Some(report) = self.store.find::<Report>(id.0).map(|row| row.value) else { return Ok(()) };
         let Some(customer) = self.customer(report.customer) else { return Ok(()) };
         let started = (self.clock)();
+        if customer.email.is_empty() {
+            return Err(RunError::NoAddress);
+        }
         let server = self.mail_server(&customer)?;
         let range = match report.frequency {
             Frequency::Daily => ReportRange::Yesterday,
@@ -221,10 +284,20 @@ impl ReportParts {
             attachments: vec![attachment(document, "report", ReportFormat::Pdf)],
         };
         self.mailer.send(relay, mail).await?;
+        self.record_defined(id, |report| Report {
+            runs: report.runs.saturating_add(1),
+            last_run: Some(started),
+            last_error: String::new(),
+            ..report
+        })
+        .await
+    }
+
+    /// Writes down how far a report is, if it is still there.
+    async fn record_defined(&self, id: ReportId, change: impl Fn(Report) -> Report) -> Result<(), RunError> {
         for attempt in 1.. {
             let Some(row) = self.store.find::<Report>(id.0) else { return Ok(()) };
-            let runs = row.value.runs.saturating_add(1);
-            let new = Report { runs, last_run: Some(started), ..row.value.clone() };
+            let new = change(row.value.clone());
             let batch = Batch::new(Actor::Daemon, "mail_report", (self.clock)()).update(&row, &new);
             match self.store.commit(batch).await {
                 Err(CommitError::Conflict { .. }) if attempt < ATTEMPTS_MAX => {}
@@ -234,12 +307,30 @@ impl ReportParts {
         Ok(())
     }
 
-    /// Writes down why a scheduled report did not go out.
+    /// Writes down why a report did not go out, and tells it, where that is not known already.
     async fn note(&self, which: Which, error: &RunError) {
-        let Which::Scheduled(id) = which else { return };
         let mut reason = error.to_string();
         reason.truncate(reason.floor_char_boundary(REASON_OCTETS_MAX));
-        let noted = self.record(id, |run| ScheduledReportRun { last_error: reason.clone(), ..run }).await;
+        let known = match which {
+            Which::Scheduled(id) => {
+                let report = self.store.find::<ScheduledReport>(id.0);
+                report.and_then(|report| self.run_of(&report.value)).map(|run| run.value.last_error)
+            }
+            Which::Defined(id) => self.store.find::<Report>(id.0).map(|row| row.value.last_error),
+        };
+        if known.as_deref() == Some(&reason) {
+            tracing::debug!(report = ?which, %error, "a report failed again");
+            return;
+        }
+        tracing::warn!(report = ?which, %error, "a report failed");
+        let noted = match which {
+            Which::Scheduled(id) => {
+                self.record(id, |run| ScheduledReportRun { last_error: reason.clone(), ..run }).await
+            }
+            Which::Defined(id) => {
+                self.record_defined(id, |report| Report { last_error: reason.clone(), ..report }).await
+            }
+        };
         if let Err(error) = noted {
             tracing::error!(report = ?which, %error, "the reason could not be written down");
         }

@@ -34,8 +34,10 @@ pub struct Report {
     pub times: u32,
     /// How many times it ran.
     pub runs: u32,
-    /// The last time.
+    /// The last time it went out.
     pub last_run: Option<Timestamp>,
+    /// Why it did not go out since; empty if it did, or was not due.
+    pub last_error: String,
     /// When it was made.
     pub created: Timestamp,
 }

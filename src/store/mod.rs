@@ -10,7 +10,7 @@
 //! (the image), `stage` and `writer` (how a batch is committed), `keys`, `changelog` and `disk`
 //! (how it looks in sled), `open`, `load` and
 //! `image` (after a crash, without a human, quickly), `history` (audit), `export` and
-//! `import` (backups), `files` (what is too large for a row), `seal` (secrets).
+//! `import` (backups), `files` (what is too large for a row), `journal` (what is no row at all), `seal` (secrets).
 
 mod batch;
 mod changelog;
@@ -20,6 +20,7 @@ mod files;
 mod history;
 mod image;
 mod import;
+mod journal;
 mod keys;
 mod load;
 mod open;
@@ -40,6 +41,7 @@ pub use changelog::{Change, Committed};
 pub use export::{ExportReport, export, export_name, exports_dir, list_exports};
 pub use history::{Changes, HistoryError, Verified};
 pub use import::{Existing, ImportError, import};
+pub use journal::Journal;
 pub use open::{OpenError, OpenReport, Options};
 pub use read::{All, AllRows, Rows};
 pub use record::{DecodeError, Record, Revision, Row};

@@ -100,6 +100,11 @@ impl<'a> Body<'a> {
         })
     }
 
+    /// The record at an offset into the sections, as if it stood alone in the first; `None` where the octets are none.
+    pub(super) fn record(&self, at: usize) -> Option<RecordAt> {
+        record_at(self.octets, at, 0, 0)
+    }
+
     /// The name at an offset into the sections, decompressed and in lower case, and the offset behind it. `None` where
     /// the octets are no name; pointers must lead backwards.
     pub fn name(&self, at: usize) -> Option<(NameBuf, usize)> {

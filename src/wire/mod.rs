@@ -6,10 +6,10 @@
 //! is all a [`ReplyWriter`] needs to begin the reply. Only the ordinary query is read here: one question
 //! and perhaps an OPT record. Everything larger (zones, signatures, upstream messages) is
 //! hickory-proto's work. What a policy looks at in an answer is read from the answer's octets: a [`Body`]
-//! has records and names, [`Contents`] is what they lead to.
+//! has records and names, [`Sections`] are its records one by one, [`Contents`] is what they lead to.
 //!
-//! Read `codes`, `name_buf`, `edns`, `query`, `reply`, `section` (records of stored answers), then `body`, `private`,
-//! `contents`.
+//! Read `codes`, `name_buf`, `edns`, `query`, `reply`, then `body` and what stands on it: `section` (records of stored
+//! answers, their names written out) and `contents` with `private`.
 
 mod body;
 mod codes;

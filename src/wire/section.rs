@@ -1,20 +1,16 @@
 //! The records of a stored answer, read without an allocation.
 
-use super::{
-    codes::{HEADER_OCTETS, rtype},
-    name_buf::NameBuf,
-};
+use super::{body::Body, codes::rtype, name_buf::NameBuf};
 use crate::model::{NAME_OCTETS_MAX, Name};
+use std::ops::Range;
 
 /// Octets of the longest data that holds names which may be compressed: an SOA record's.
 const EXPANDED_OCTETS_MAX: usize = 2 * NAME_OCTETS_MAX + 20;
 
-/// The sections of an answer as they follow a question about `name`: compression pointers count from a header,
-/// that name, type and class.
+/// The first records of an answer, as they follow its question.
 #[derive(Clone, Copy, Debug)]
 pub struct Sections<'a> {
-    name: Name<'a>,
-    body: &'a [u8],
+    body: Body<'a>,
     at: usize,
     left: usize,
 }
@@ -28,8 +24,8 @@ pub struct StoredRecord<'a> {
     pub rtype: u16,
     /// Its TTL as stored, seconds.
     pub ttl: u32,
-    sections: Sections<'a>,
-    data: (usize, usize),
+    body: Body<'a>,
+    data: Range<usize>,
 }
 
 /// Room for data whose names are written out.
@@ -44,53 +40,7 @@ impl Default for Expanded {
 impl<'a> Sections<'a> {
     /// The first `count` records of `body`, which follows a question about `name`.
     pub fn new(name: Name<'a>, body: &'a [u8], count: u16) -> Self {
-        Sections { name, body, at: 0, left: usize::from(count) }
-    }
-
-    fn body_at(&self) -> usize {
-        HEADER_OCTETS + self.name.as_wire().len() + 4
-    }
-
-    /// The octet at this offset of the message.
-    fn octet(&self, at: usize) -> Option<u8> {
-        let name = self.name.as_wire();
-        match at.checked_sub(HEADER_OCTETS)? {
-            at if at < name.len() => Some(name[at]),
-            at => self.body.get(at.checked_sub(name.len() + 4)?).copied(),
-        }
-    }
-
-    /// The name at this offset of the body, and the offset behind it.
-    fn name_at(&self, start: usize) -> Option<(NameBuf, usize)> {
-        let mut octets = [0; NAME_OCTETS_MAX];
-        let mut length = 0;
-        let mut at = self.body_at() + start;
-        let mut end = None;
-        loop {
-            match self.octet(at)? {
-                high @ 0xc0.. => {
-                    let target = usize::from(high & 0x3f) << 8 | usize::from(self.octet(at + 1)?);
-                    end.get_or_insert(at + 2);
-                    // Pointers go backwards only: so the walk ends.
-                    if target >= at {
-                        return None;
-                    }
-                    at = target;
-                }
-                label @ 0..=63 => {
-                    for offset in 0..=usize::from(label) {
-                        *octets.get_mut(length + offset)? = self.octet(at + offset)?;
-                    }
-                    length += 1 + usize::from(label);
-                    at += 1 + usize::from(label);
-                    if label == 0 {
-                        let end = end.unwrap_or(at) - self.body_at();
-                        return Some((NameBuf::read(&octets[..length])?, end));
-                    }
-                }
-                _ => return None,
-            }
-        }
+        Sections { body: Body::new(name, body), at: 0, left: usize::from(count) }
     }
 }
 
@@ -100,19 +50,12 @@ impl<'a> Iterator for Sections<'a> {
     /// The next record; ends at the first one that cannot be read.
     fn next(&mut self) -> Option<StoredRecord<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (owner, at) = self.name_at(self.at)?;
-        let fixed = self.body.get(at..)?.first_chunk::<10>()?;
-        let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
-        let data = (at + 10, at + 10 + length);
-        self.body.get(data.0..data.1)?;
-        self.at = data.1;
-        Some(StoredRecord {
-            owner,
-            rtype: u16::from_be_bytes([fixed[0], fixed[1]]),
-            ttl: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
-            sections: *self,
-            data,
-        })
+        let body = self.body;
+        let record = body.record(self.at)?;
+        let (owner, _) = body.name(record.start)?;
+        let ttl = u32::from_be_bytes(*body.octets().get(record.ttl..)?.first_chunk()?);
+        self.at = record.data.end;
+        Some(StoredRecord { owner, rtype: record.rtype, ttl, body, data: record.data })
     }
 }
 
@@ -123,7 +66,7 @@ impl StoredRecord<'_> {
             rtype::NS | rtype::CNAME | rtype::PTR => (0, 1, 0),
             rtype::MX => (2, 1, 0),
             rtype::SOA => (0, 2, 20),
-            _ => return self.sections.body.get(self.data.0..self.data.1),
+            _ => return self.body.octets().get(self.data.clone()),
         };
         let mut length = 0;
         let mut put = |octets: &[u8]| {
@@ -132,21 +75,21 @@ impl StoredRecord<'_> {
             length += octets.len();
             Some(())
         };
-        let mut at = self.data.0 + names_at;
-        put(self.sections.body.get(self.data.0..at)?)?;
+        let mut at = self.data.start + names_at;
+        put(self.body.octets().get(self.data.start..at)?)?;
         for _ in 0..names {
-            let (name, end) = self.sections.name_at(at)?;
+            let (name, end) = self.body.name(at)?;
             put(name.as_wire())?;
             at = end;
         }
-        put(self.sections.body.get(at..at + tail)?)?;
-        (at + tail == self.data.1).then_some(&room.0[..length])
+        put(self.body.octets().get(at..at + tail)?)?;
+        (at + tail == self.data.end).then_some(&room.0[..length])
     }
 
     /// The name in its data, for types whose data is one name: CNAME, NS, PTR.
     pub fn target(&self) -> Option<NameBuf> {
         matches!(self.rtype, rtype::CNAME | rtype::NS | rtype::PTR)
-            .then(|| self.sections.name_at(self.data.0))
+            .then(|| self.body.name(self.data.start))
             .flatten()
             .map(|(name, _)| name)
     }

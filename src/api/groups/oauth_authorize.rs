@@ -189,6 +189,7 @@ async fn by_basic(
         Ok(admin) => admin,
         Err(Denied::Suspended) => return Err(ApiError::forbidden("The account is suspended")),
         Err(Denied::Locked(seconds)) => return Err(ApiError::too_many_requests(seconds)),
+        Err(Denied::Busy) => return Err(ApiError::too_many_requests(1)),
         Err(Denied::Failed(_)) => return Err(ApiError::internal("a sign-in could not be checked")),
         Err(Denied::CodeRequired(_)) => return Ok(challenge(ApiError::unauthorized("One-time code required"))),
         Err(Denied::WrongCode) => return Ok(challenge(ApiError::unauthorized("The one-time code is wrong"))),
@@ -365,6 +366,10 @@ pub(super) async fn sign_in(
             let mut response = made?;
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             Ok(Made::from(response))
+        }
+        Err(Denied::Busy) => {
+            let note = "Many people are signing in at this moment. Please try again.";
+            again(note, StatusCode::TOO_MANY_REQUESTS)
         }
         Err(Denied::Failed(_)) => Err(ApiError::internal("a sign-in could not be checked")),
     }

@@ -57,6 +57,7 @@ async fn change(call: Call<Own>, input: Change) -> Result<Done<Updated>, ApiErro
     match call.ways().confirm(&admin, &input.old_password.0, call.address, call.now).await {
         Ok(()) => {}
         Err(Denied::Locked(seconds)) => return Err(ApiError::too_many_requests(seconds)),
+        Err(Denied::Busy) => return Err(ApiError::too_many_requests(1)),
         Err(Denied::Failed(cause)) => return Err(ApiError::internal(cause)),
         Err(_) => return Err(ApiError::field("old_password", "is not the current password")),
     }

@@ -6,7 +6,7 @@ use crate::{
         error::ApiError,
         input::{Both, Flag, Label, Number, Page, UuidText, choices},
         operation::operations,
-        reply::{Deleted, Listing, Object, Single},
+        reply::{Deleted, Listing, Object, Single, time_text},
         scope::OfCustomer,
     },
     model::{Frequency, Report, ReportId},
@@ -79,6 +79,10 @@ struct ReportReply {
     scheduled_run_once: bool,
     /// How often it runs; 0 is without end.
     scheduled_times: u32,
+    /// When it last went out, UTC.
+    last_run: Option<String>,
+    /// Why it does not go out, such as a customer without an address; empty where it does.
+    last_error: String,
 }
 
 impl Object for ReportReply {
@@ -96,6 +100,8 @@ fn single(row: &Row<Report>) -> Single<ReportReply> {
         scheduled_run_now: report.run_now,
         scheduled_run_once: report.run_now,
         scheduled_times: report.times,
+        last_run: report.last_run.map(time_text),
+        last_error: report.last_error.clone(),
     };
     Single::new(reply).at(row.revision)
 }
@@ -157,6 +163,7 @@ async fn create(call: Call<OfCustomer>, input: Fields) -> Result<Single<ReportRe
         times: 0,
         runs: 0,
         last_run: None,
+        last_error: String::new(),
         created: call.now,
     };
     input.put_into(&mut report);

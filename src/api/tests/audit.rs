@@ -35,6 +35,45 @@ async fn a_change_is_told_with_who_when_from_where_and_what_it_was_before() {
     let entry = trail(&house, As::One, "/audit?operation=update_user&limit=1").await.remove(0);
     assert_eq!(entry["actor"], json!({ "kind": "msp", "id": null, "email": null }));
     assert_eq!(entry["address"], Value::Null);
+    let kinds: Vec<&Value> =
+        entry["changes"].as_array().expect("a list").iter().map(|change| &change["kind"]).collect();
+    assert!(kinds.contains(&&json!("customer")), "the account's own row is told of: {kinds:?}");
+}
+
+#[tokio::test]
+async fn what_one_call_does_not_reach_the_next_one_does() {
+    let house = House::new().await;
+    let path = format!("/users/{}", house.one);
+    for text in ["first", "second", "third"] {
+        house.call(As::Msp, Method::POST, &path, json!({ "description": text })).await.ok();
+    }
+    for _ in 0..450 {
+        let incident = Incident { account: Account::System, subject: String::new(), detail: String::new() };
+        let batch = Batch::new(Actor::Daemon, "other", crate::api::system_clock()).note(incident);
+        house.store.commit(batch).await.expect("commits");
+    }
+    let mut calls = Vec::new();
+    let mut told = Vec::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("/audit?operation=update_user&limit=2{next}");
+        let page = house.call(As::Msp, Method::GET, &path, Value::Null).await.ok();
+        for entry in page["data"].as_array().expect("a list") {
+            let changes = entry["changes"].as_array().expect("a list");
+            let customer = changes.iter().find(|change| change["kind"] == "customer").expect("the customer");
+            told.push(customer["after"]["description"].as_str().expect("text").to_owned());
+        }
+        calls.push((page["count"].clone(), page["complete"].clone()));
+        match page["next"].as_u64() {
+            None => break,
+            Some(revision) => next = format!("&before={revision}"),
+        }
+        assert!(calls.len() < 10, "{calls:?}");
+    }
+    assert_eq!(told, ["third", "second", "first"]);
+    assert_eq!(calls[0], (json!(0), json!(false)), "the newest entries are others");
+    assert_eq!(calls.last(), Some(&(json!(1), json!(true))));
+    house.call(As::System, Method::GET, "/audit?before=0", Value::Null).await.refused(400);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ async fn a_report_goes_by_its_uuid() {
     let expected = json!({
         "object": "report", "code": 200, "id": uuid, "name": "Look", "scheduled_frequency": "weekly",
         "scheduled_run_now": true, "scheduled_run_once": true, "scheduled_times": 5,
+        "last_run": null, "last_error": "",
     });
     assert_eq!(made, expected);
     let plain = house.post(As::Msp, &path, Value::Null).await.ok();

@@ -188,6 +188,17 @@ async fn a_post_sent_again_with_its_key_is_answered_again_and_done_once() {
 }
 
 #[tokio::test]
+async fn a_packed_body_is_refused_as_such() {
+    let house = House::new().await;
+    let one = format!("/restapi/users/{}", house.one);
+    for (coding, status) in [("gzip", 415), ("br", 415), ("identity", 200)] {
+        let mut request = request(&house, "POST", &one, Some("application/json"), br#"{"description":"d"}"#);
+        request.headers_mut().insert("content-encoding", coding.parse().expect("a header"));
+        assert_eq!(house.send(request).await.status, status, "{coding}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_field_is_ignored_unless_strict_handling_is_preferred() {
     let house = House::new().await;
     let one = format!("/restapi/users/{}", house.one);

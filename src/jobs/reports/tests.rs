@@ -175,10 +175,58 @@ async fn a_queued_schedule_goes_out_at_once_and_a_suspended_customers_does_not()
 }
 
 #[tokio::test]
-async fn a_report_runs_now_and_then_as_often_as_it_was_told() {
+async fn what_keeps_failing_is_tried_more_and_more_rarely() {
     let mut house = House::open().await;
     at("2025-01-15T12:00:00Z");
-    let report = Report {
+    house.schedule().await;
+    house.taken.refuses.store(true, Ordering::Relaxed);
+    at("2025-01-16T12:00:00Z");
+    let mut rests = Vec::new();
+    for _ in 0..8 {
+        let before = Instant::now();
+        assert_eq!(house.turn().await, 0);
+        let rest = house.failed.get_mut(&Which::Scheduled(ScheduledReportId(3))).expect("it failed");
+        let until = rest.until.replace(before).expect("a time");
+        rests.push(until.duration_since(before).as_secs() / 600);
+    }
+    assert_eq!(rests, [1, 2, 4, 8, 16, 32, 36, 36], "in ten minutes");
+    let notes = house.parts.store.changes_since(Revision(0)).filter_map(Result::ok);
+    let notes = notes.filter(|entry| &*entry.operation == "mail_scheduled_report").count();
+    assert_eq!(notes, 1, "the same reason is written down once");
+}
+
+#[tokio::test]
+async fn a_report_for_nobody_says_so_and_waits_for_an_address() {
+    let mut house = House::open().await;
+    at("2025-01-15T12:00:00Z");
+    let change = async |house: &House, email: &str| {
+        let row = house.parts.store.find::<Customer>(1).expect("is there");
+        let changed = Customer { email: email.to_owned(), ..row.value.clone() };
+        let batch = Batch::new(Actor::Daemon, "test", Timestamp(0)).update(&row, &changed);
+        house.parts.store.commit(batch).await.expect("commits");
+    };
+    change(&house, "").await;
+    let batch = Batch::new(Actor::Daemon, "test", Timestamp(0)).create(&overview());
+    house.parts.store.commit(batch).await.expect("commits");
+    assert_eq!(house.turn().await, 0);
+    let report = |house: &House| house.parts.store.find::<Report>(8).expect("is there");
+    assert_eq!(report(&house).value.last_error, "the customer has no e-mail address");
+    let noted = report(&house).revision;
+    for day in 15..18 {
+        at(&format!("2025-01-{day}T13:00:00Z"));
+        assert_eq!(house.turn().await, 0);
+        assert!(house.failed.values().all(|rest| rest.failures == 1), "it is not tried again");
+    }
+    house.restart();
+    assert_eq!((house.turn().await, report(&house).revision), (0, noted), "nothing new to say");
+    change(&house, "new@weir.test").await;
+    assert_eq!(house.turn().await, 1, "at once");
+    assert_eq!(report(&house).value.last_error, "");
+    assert!(house.turn().await == 0 && house.failed.is_empty());
+}
+
+fn overview() -> Report {
+    Report {
         id: ReportId(8),
         uuid: Uuid::from_u128(8),
         customer: CustomerId(1),
@@ -188,9 +236,16 @@ async fn a_report_runs_now_and_then_as_often_as_it_was_told() {
         times: 2,
         runs: 0,
         last_run: None,
+        last_error: String::new(),
         created: clock(),
-    };
-    let batch = Batch::new(Actor::Daemon, "test", Timestamp(0)).create(&report);
+    }
+}
+
+#[tokio::test]
+async fn a_report_runs_now_and_then_as_often_as_it_was_told() {
+    let mut house = House::open().await;
+    at("2025-01-15T12:00:00Z");
+    let batch = Batch::new(Actor::Daemon, "test", Timestamp(0)).create(&overview());
     house.parts.store.commit(batch).await.expect("commits");
     let mut sent = Vec::new();
     for day in 15..20 {

@@ -265,6 +265,7 @@ fn one_of_each(store: &Store) -> Vec<AnyRow> {
             times: 5,
             runs: 0,
             last_run: None,
+            last_error: text(),
             created: time,
         }),
         AnyRow::ScheduledReport(ScheduledReport {
