@@ -13,9 +13,10 @@ use super::{
 };
 use crate::{
     identify::Transport,
-    model::{Account, DomainName, FixedAnswer, Name, RecordData},
+    model::{Account, DomainName, FixedAnswer, ListSourceId, Name, RecordData},
     policy::{
-        CompiledPolicy, Decision, NameKey, Question, Rewrite, SearchEngines, Snapshot, Suffixes, Verdict, rule_for,
+        CompiledPolicy, Decision, ListHit, NameKey, Question, Rewrite, SearchEngines, Snapshot, Suffixes, Verdict,
+        rule_for, rule_for_address,
     },
     resolve::Answer,
     rewrite::block_text,
@@ -92,26 +93,10 @@ pub(super) fn prescribed<'s>(
         }
         Rewrite::Rule(list) => {
             let hit = rule_for(snapshot, policy, question, target)?;
-            if snapshot.lists.source(hit) != list {
-                return None;
-            }
-            let answer = snapshot.lists.answer(hit)?;
-            let owner = snapshot.sources.get(list.0).map(|source| source.owner);
-            let code = match (answer, owner) {
-                (FixedAnswer::Records(_) | FixedAnswer::Alias(_) | FixedAnswer::AliasBelow(_), _) => ede::FORGED_ANSWER,
-                (_, Some(Account::Customer(_))) => ede::FILTERED,
-                _ => ede::BLOCKED,
-            };
-            let told = !matches!(answer, FixedAnswer::Truncate);
-            let blocks = told && code != ede::FORGED_ANSWER;
-            Some(Fixed {
-                answer,
-                ttl_s: policy.block_ttl_s,
-                ede: told.then_some((code, "")),
-                verdict: if blocks { QueryVerdict::Blocked } else { QueryVerdict::Local },
-                fallback: &[],
-            })
+            by_rule(snapshot, policy, hit, list)
         }
+        // Whoever has the answer looks it up: it is about nothing in the question.
+        Rewrite::Address(_) => None,
         Rewrite::Search { engine, level } => {
             let target = SearchEngines::get().by_number(engine)?.target(level)?;
             // Hints of an HTTPS record would lead past the alias, and so would anything else beside it.
@@ -125,6 +110,29 @@ pub(super) fn prescribed<'s>(
             })
         }
     }
+}
+
+/// What a rule of `list` prescribes; `None` where the hit is another list's, or prescribes nothing.
+fn by_rule<'s>(snapshot: &'s Snapshot, policy: &CompiledPolicy, hit: ListHit, list: ListSourceId) -> Option<Fixed<'s>> {
+    if snapshot.lists.source(hit) != list {
+        return None;
+    }
+    let answer = snapshot.lists.answer(hit)?;
+    let owner = snapshot.sources.get(list.0).map(|source| source.owner);
+    let code = match (answer, owner) {
+        (FixedAnswer::Records(_) | FixedAnswer::Alias(_) | FixedAnswer::AliasBelow(_), _) => ede::FORGED_ANSWER,
+        (_, Some(Account::Customer(_))) => ede::FILTERED,
+        _ => ede::BLOCKED,
+    };
+    let told = !matches!(answer, FixedAnswer::Truncate);
+    let blocks = told && code != ede::FORGED_ANSWER;
+    Some(Fixed {
+        answer,
+        ttl_s: policy.block_ttl_s,
+        ede: told.then_some((code, "")),
+        verdict: if blocks { QueryVerdict::Blocked } else { QueryVerdict::Local },
+        fallback: &[],
+    })
 }
 
 /// The names a prescribed answer leads through, and what stands at the last one.
@@ -293,11 +301,45 @@ impl Plane {
         buffer: &mut [u8],
         limit: usize,
     ) -> Written {
+        if let Verdict::Rewrite(Rewrite::Address(list)) = asked.decision.verdict {
+            return self.write_addressed(scene, asked, path, (list, answer), resolved, buffer, limit);
+        }
         let index = asked.decision.target.map_or(usize::MAX, usize::from);
         let lead = answer.contents.leads().nth(index);
         match lead {
             Some((_, name)) if path.go_along(asked, answer, name, ttl_at(answer, scene.now)) => {
                 self.write_ruled(scene, asked, path, resolved, buffer, limit)
+            }
+            _ => self.write_barred(asked, buffer, limit),
+        }
+    }
+
+    /// Writes the path, the aliases of `answer` up to the name that has the address which `asked.decision` tells, and
+    /// what the rule of `list` about that address prescribes there. A name that the rule itself led to is blocked.
+    #[expect(clippy::too_many_arguments, reason = "the hot path passes what it holds, without a struct per query")]
+    fn write_addressed(
+        &self,
+        scene: &Scene<'_>,
+        asked: &Asked<'_>,
+        mut path: Path<'_>,
+        (list, answer): (ListSourceId, &Answer),
+        resolved: &Waited,
+        buffer: &mut [u8],
+        limit: usize,
+    ) -> Written {
+        let start = path.last(asked);
+        let suffixes = Suffixes::new(start.name(), scene.snapshot.key);
+        let question = asked.about(scene, &suffixes);
+        let index = asked.decision.target.map_or(usize::MAX, usize::from);
+        let owned = answer.contents.addresses(&answer.body).nth(index).filter(|_| !path.judged);
+        let owned = owned.filter(|(record, _)| *record < answer.counts[0]).and_then(|(record, address)| {
+            let owner = Sections::new(start.name(), &answer.body, record + 1).last()?.owner;
+            let hit = rule_for_address(scene.snapshot, asked.policy, &question, address)?;
+            Some((owner, by_rule(scene.snapshot, asked.policy, hit, list)?))
+        });
+        match owned {
+            Some((owner, fixed)) if path.go_along(asked, answer, owner.name(), ttl_at(answer, scene.now)) => {
+                self.write_path(scene, asked, &fixed, path, resolved, buffer, limit)
             }
             _ => self.write_barred(asked, buffer, limit),
         }

@@ -1,8 +1,8 @@
 //! Step 9: what an answer leads to.
 
 use super::{
-    Categories, Cause, CompiledPolicy, Decision, ListSelection, NoTrace, Question, Snapshot, Step, Suffixes, Trace,
-    TraceSteps, Verdict, evaluate_address, evaluate_target, rule_for,
+    Categories, Cause, CompiledPolicy, Decision, ListHit, ListSelection, NoTrace, Question, Snapshot, Step, Suffixes,
+    Trace, TraceSteps, Verdict, evaluate_address, evaluate_target, rule_for,
 };
 use crate::{
     identify::{Client, PrefixTable},
@@ -107,8 +107,8 @@ pub enum Inspected {
     Untouched(Option<Decision>),
     /// The policy's block answer takes its place.
     Blocked(Decision),
-    /// It ends at an alias whose target has an answer that a rule prescribes ([`Rewrite::Rule`](super::Rewrite)); the
-    /// decision's target says which of the names it leads to.
+    /// It ends at an alias whose target has an answer that a rule prescribes ([`Rewrite::Rule`]), or at the name whose
+    /// address has one ([`Rewrite::Address`]); the decision's target says which of its names or addresses.
     Prescribed(Decision),
     /// It is given without some of what is in it.
     Changed {
@@ -132,7 +132,9 @@ pub enum Inspected {
 ///   prescribed, whatever the policy's action. Other records that lead to such a name stay where addresses or another
 ///   name are prescribed, because whoever goes on asks for that name and is told; a service record with hints does not,
 ///   since nobody need ask, and nothing does where the prescription is a denial: these are findings like a block. So
-///   are prescriptions for an answer's addresses and name servers: they belong to no name that was asked for.
+///   are prescriptions for an answer's name servers.
+/// - Where a rule prescribes the answer for an address, the answer ends at the name that has it, and goes on as
+///   prescribed, whatever the policy's action.
 /// - Private addresses are always removed, other findings as the policy's action says. One block is enough: nothing is
 ///   looked at behind it.
 /// - A permissive policy only tells of the first finding, and leaves ECH. A pause ends all but the operator's lists.
@@ -208,12 +210,20 @@ pub fn inspect(
             at: resolved.at,
             stream: resolved.stream,
         };
-        for (record, address) in resolved.contents.addresses(resolved.octets) {
+        for (index, (record, address)) in resolved.contents.addresses(resolved.octets).enumerate() {
             let judge =
                 |address| evaluate_address(snapshot, policy, &question, AddressTrigger::Answer, address, &mut NoTrace);
             let heard = |found: &Decision| settings.inspect || found.is_operators();
-            let Some(found) = reached(policy, address).filter_map(judge).find(heard) else { continue };
+            let Some(mut found) = reached(policy, address).filter_map(judge).find(heard) else { continue };
             trace.step(|| step(format!("a subscribed list has address {address}"), !found.spared));
+            if let Verdict::Rewrite(_) = found.verdict {
+                match u8::try_from(index) {
+                    Ok(index) if findings.records.is_empty() => {
+                        return Inspected::Prescribed(Decision { target: Some(index), ..found });
+                    }
+                    _ => found.verdict = Verdict::Block,
+                }
+            }
             if let Some(blocked) = findings.take(found, record, settings.action) {
                 return Inspected::Blocked(blocked);
             }
@@ -243,6 +253,21 @@ pub fn inspect(
         return Inspected::Untouched(findings.spared);
     }
     Inspected::Changed { decision: findings.removed.or(findings.spared), records: findings.records, strip_ech }
+}
+
+/// The rule of subscribed lists that decides about an address of an answer, whatever it does. `question` is about the
+/// name the answer is for.
+pub fn rule_for_address(
+    snapshot: &Snapshot,
+    policy: &CompiledPolicy,
+    question: &Question<'_>,
+    address: IpAddr,
+) -> Option<ListHit> {
+    let active = policy.filter.active(question.at);
+    reached(policy, address).find_map(|address| {
+        let lists = policy.filter.lists_at(&active);
+        snapshot.lists.find_address(lists, AddressTrigger::Answer, address, question.stream)
+    })
 }
 
 /// What it comes to that the answer is prescribed for a name that a record leads to.

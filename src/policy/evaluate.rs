@@ -67,6 +67,8 @@ pub enum Rewrite {
     Record(LocalRecordId),
     /// In a rule of this subscribed list.
     Rule(ListSourceId),
+    /// In a rule of this subscribed list about an address of an answer; [`Decision::target`] is its number there.
+    Address(ListSourceId),
     /// In the table of search engines.
     Search {
         /// Number of the engine.
@@ -353,7 +355,7 @@ impl Decision {
 
     /// Lets a block through where the policy is permissive. The operator's lists stand.
     fn spare(&mut self, active: &Active) {
-        let blocks = matches!(self.verdict, Verdict::Block | Verdict::Rewrite(Rewrite::Rule(_)));
+        let blocks = matches!(self.verdict, Verdict::Block | Verdict::Rewrite(Rewrite::Rule(_) | Rewrite::Address(_)));
         if active.mode == FilterMode::Permissive && blocks && !self.is_operators() {
             self.verdict = Verdict::Allow;
             self.spared = true;
@@ -518,8 +520,8 @@ fn subscribed_decision(policy: &CompiledPolicy, found: subscribed::Found) -> Dec
     Decision::new(policy.id, verdict, Cause::Subscribed { list: found.list, operator: found.operator })
 }
 
-/// Decides about one address of an answer by the rules of subscribed lists about addresses (step 9). `suffixes` is the
-/// name asked for.
+/// Decides about one address of an answer by the rules of subscribed lists about addresses (step 9): a block, or
+/// [`Rewrite::Address`] where a rule prescribes the answer. `question` is about the name asked for.
 pub fn evaluate_address(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
@@ -530,7 +532,11 @@ pub fn evaluate_address(
 ) -> Option<Decision> {
     let active = policy.filter.active(question.at);
     let found = subscribed::search_address(snapshot, policy, &active, question, trigger, address, trace)?;
-    blocked_by_answer(policy, found, &active)
+    let verdict = match found.effect {
+        ListEffect::Answer if trigger == AddressTrigger::Answer => Verdict::Rewrite(Rewrite::Address(found.list)),
+        _ => Verdict::Block,
+    };
+    blocked_by_answer(policy, found, &active, verdict)
 }
 
 /// Decides about the name of a name server that is responsible for an answer, by the rules of subscribed lists about
@@ -543,16 +549,20 @@ pub fn evaluate_name_server(
 ) -> Option<Decision> {
     let active = policy.filter.active(server.at);
     let found = subscribed::search_name_server(snapshot, policy, &active, server, trace)?;
-    blocked_by_answer(policy, found, &active)
+    blocked_by_answer(policy, found, &active, Verdict::Block)
 }
 
-/// The block that an address or a name server of an answer deserves: these cannot allow, and an answer that a rule
-/// prescribes for them is no answer for the name.
-fn blocked_by_answer(policy: &CompiledPolicy, found: subscribed::Found, active: &Active) -> Option<Decision> {
+/// What an address or a name server of an answer deserves: these cannot allow.
+fn blocked_by_answer(
+    policy: &CompiledPolicy,
+    found: subscribed::Found,
+    active: &Active,
+    verdict: Verdict,
+) -> Option<Decision> {
     if found.effect == ListEffect::Allow || active.paused && !(found.operator && found.everywhere) {
         return None;
     }
-    let mut decision = Decision { verdict: Verdict::Block, target: Some(0), ..subscribed_decision(policy, found) };
+    let mut decision = Decision { verdict, target: Some(0), ..subscribed_decision(policy, found) };
     decision.spare(active);
     Some(decision)
 }

@@ -44,7 +44,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{CompiledAnswers, Inspected, Resolved, inspect};
+pub use answer::{CompiledAnswers, Inspected, Resolved, inspect, rule_for_address};
 pub use bypass::{BypassGroup, BypassNames, Bypasses};
 pub use categorise::{Categorised, Recategorised, Recategoriser, categorise};
 pub use choose::{Chosen, PolicySource, choose};

@@ -134,6 +134,45 @@ async fn where_an_answer_leads_to_a_name_with_a_prescribed_answer_the_chain_stay
 }
 
 #[tokio::test]
+async fn where_an_answer_has_an_address_with_a_prescribed_answer_the_name_that_has_it_gets_that() {
+    let address = |effect| {
+        Rule::Address(AddressRule {
+            trigger: AddressTrigger::Answer,
+            net: "192.0.2.9/32".parse().expect("a network"),
+            effect,
+        })
+    };
+    let answer = |answer: FixedAnswer| address(Effect::Answer(Box::new(answer)));
+    let to = "to-fine.test. CNAME fine.test.";
+    for (rule, at_once, behind_an_alias) in [
+        (answer(NxDomain), "NXDomain; SOA", format!("NXDomain; {to}; SOA")),
+        (answer(NoData), "NoError; SOA", format!("NoError; {to}; SOA")),
+        (
+            answer(Records(vec![RecordData { rtype: A, rdata: [10, 0, 0, 9].into() }])),
+            "NoError; fine.test. A 10.0.0.9",
+            format!("NoError; {to}; fine.test. A 10.0.0.9"),
+        ),
+        (
+            answer(Alias(name("data.test"))),
+            "NoError; fine.test. CNAME data.test.; data.test. A 10.0.0.8",
+            format!("NoError; {to}; fine.test. CNAME data.test.; data.test. A 10.0.0.8"),
+        ),
+        (answer(Refused), "Refused", "Refused".into()),
+        (answer(Drop), "silence", "silence".into()),
+        (answer(Alias(name("again.test"))), "NoError; fine.test. A 0.0.0.0", "NoError; to-fine.test. A 0.0.0.0".into()),
+        (address(Effect::Block), "NoError; fine.test. A 0.0.0.0", "NoError; to-fine.test. A 0.0.0.0".into()),
+    ] {
+        let mut stage = Stage::new();
+        stage.record("data.test", false, Records(vec![RecordData { rtype: A, rdata: [10, 0, 0, 8].into() }]));
+        stage.zones(vec![vec![rule]]);
+        for (question, expected) in [("fine.test", at_once), ("to-fine.test", &behind_an_alias)] {
+            assert_eq!(stage.shown(question, A).await, expected, "{question}");
+            assert_eq!(stage.shown(question, A).await, expected, "{question}, from the cache");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_zone_that_asks_for_tcp_has_nothing_more_to_say_over_tcp_and_the_other_steps_do() {
     let mut stage = Stage::new();
     let tcp = |owner: &str| exact(owner, Truncate);
