@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{
     model::Name,
-    policy::{Cause, Decision, Inspected, NoTrace, Resolved, Suffixes, Trace, Verdict, evaluate_target, inspect},
+    policy::{
+        Cause, Decision, Inspected, NoTrace, Place, Resolved, Suffixes, Trace, Verdict, evaluate_target, inspect,
+    },
     resolve::Answer,
     rewrite::{Remainder, Shape, block_ede, block_text, remove},
     telemetry::QueryVerdict,
@@ -53,7 +55,8 @@ impl Plane {
         }
         let suffixes = Suffixes::new(alias, scene.snapshot.key);
         let question = asked.about(scene, &suffixes);
-        let found = evaluate_target(scene.snapshot, asked.policy, &question, 0, scene.categories, &mut NoTrace);
+        let found =
+            evaluate_target(scene.snapshot, asked.policy, &question, (0, Place::Led), scene.categories, &mut NoTrace);
         let inspects = asked.policy.filter.answers.inspect;
         let heard = |found: &Decision| {
             !found.spared && (inspects || found.is_operators() || matches!(found.verdict, Verdict::Own(_)))

@@ -9,7 +9,7 @@ use super::{
     reply::{Asked, Scene},
 };
 use crate::{
-    policy::{Decision, ListSelection, Suffixes, Trace, evaluate_name_server},
+    policy::{Decision, ListSelection, Suffixes, Trace, evaluate_name_server, is_excepted},
     resolve::Answer,
     wire::{Sections, rtype},
 };
@@ -30,9 +30,11 @@ impl Plane {
         let records = Sections::new(name, &answer.body, answer.counts[0].saturating_add(answer.counts[1]));
         let authority = records.skip(usize::from(answer.counts[0]));
         let mut servers = authority.filter(|record| record.rtype == rtype::NS).filter_map(|record| record.target());
-        servers.find_map(|server| {
+        let found = servers.find_map(|server| {
             let suffixes = Suffixes::new(server.name(), scene.snapshot.key);
             evaluate_name_server(scene.snapshot, asked.policy, &asked.about(scene, &suffixes), trace)
-        })
+        });
+        let suffixes = Suffixes::new(name, scene.snapshot.key);
+        found.filter(|_| !is_excepted(scene.snapshot, asked.policy, &asked.about(scene, &suffixes)))
     }
 }

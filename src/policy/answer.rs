@@ -1,8 +1,8 @@
 //! Step 9: what an answer leads to.
 
 use super::{
-    Categories, Cause, CompiledPolicy, Decision, ListHit, ListSelection, NoTrace, Question, Snapshot, Step, Suffixes,
-    Trace, TraceSteps, Verdict, evaluate_address, evaluate_target, rule_for,
+    Categories, Cause, CompiledPolicy, Decision, ListHit, ListSelection, NoTrace, Place, Question, Snapshot, Step,
+    Suffixes, Trace, TraceSteps, Verdict, evaluate_address, evaluate_target, is_excepted, rule_for,
 };
 use crate::{
     identify::{Client, PrefixTable},
@@ -100,6 +100,13 @@ pub struct Resolved<'a> {
     pub stream: bool,
 }
 
+impl Resolved<'_> {
+    /// The same question about another name.
+    fn about<'q>(&'q self, suffixes: &'q Suffixes<'q>) -> Question<'q> {
+        Question { suffixes, qtype: self.qtype, client: self.client, at: self.at, stream: self.stream }
+    }
+}
+
 /// What becomes of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inspected {
@@ -128,6 +135,8 @@ pub enum Inspected {
 ///   as it is, octet for octet. That is how a policy lists a domain whose addresses are private, beside
 ///   its list of such names; names of zones with upstreams of their own need neither.
 /// - A policy that does not look at answers still hears the operator's lists.
+/// - Where an exception of a subscribed list (`@@`, passthru) lets the name asked for through these lists, they say nothing
+///   about what its answer leads to either; other lists and categories do.
 /// - Where a rule prescribes the answer for a name that an alias (CNAME) leads to, the answer ends there and goes on as
 ///   prescribed, whatever the policy's action. Other records that lead to such a name stay where addresses or another
 ///   name are prescribed, because whoever goes on asks for that name and is told; a service record with hints does not,
@@ -156,22 +165,23 @@ pub fn inspect(
     let active = policy.filter.active(resolved.at);
     let permissive = active.mode == FilterMode::Permissive;
     let mut findings = Findings { spared: None, removed: None, records: Vec::new() };
+    let excepted = || is_excepted(snapshot, policy, &resolved.about(&Suffixes::new(resolved.name, snapshot.key)));
 
     for (index, (record, name)) in resolved.contents.leads().enumerate() {
         let suffixes = Suffixes::new(name, snapshot.key);
-        let question = Question {
-            suffixes: &suffixes,
-            qtype: resolved.qtype,
-            client: resolved.client,
-            at: resolved.at,
-            stream: resolved.stream,
-        };
+        let question = resolved.about(&suffixes);
         let index = index.min(u8::MAX as usize) as u8;
-        let found = evaluate_target(snapshot, policy, &question, index, categories, &mut NoTrace)
-            .filter(|found| settings.inspect || found.is_operators() || is_own(found));
+        let judge = |place| evaluate_target(snapshot, policy, &question, (index, place), categories, &mut NoTrace);
+        let mut place = Place::Led;
+        let mut found = judge(place);
+        if found.as_ref().is_some_and(|found| matches!(found.cause, Cause::Subscribed { .. })) && excepted() {
+            place = Place::Excepted;
+            found = judge(place);
+        }
+        let found = found.filter(|found| settings.inspect || found.is_operators() || is_own(found));
         trace.step(|| {
             let mut steps = TraceSteps::default();
-            evaluate_target(snapshot, policy, &question, index, categories, &mut steps);
+            evaluate_target(snapshot, policy, &question, (index, place), categories, &mut steps);
             let finding = match steps.0.pop() {
                 Some(step) => step.finding,
                 None if found.as_ref().is_some_and(is_own) => "a canary, which does not exist here".into(),
@@ -203,18 +213,15 @@ pub fn inspect(
     }
     if policy.filter.some_list(ListSelection::has_answer_addresses) {
         let suffixes = Suffixes::new(resolved.name, snapshot.key);
-        let question = Question {
-            suffixes: &suffixes,
-            qtype: resolved.qtype,
-            client: resolved.client,
-            at: resolved.at,
-            stream: resolved.stream,
-        };
+        let question = resolved.about(&suffixes);
         for (index, (record, address)) in resolved.contents.addresses(resolved.octets).enumerate() {
             let judge =
                 |address| evaluate_address(snapshot, policy, &question, AddressTrigger::Answer, address, &mut NoTrace);
             let heard = |found: &Decision| settings.inspect || found.is_operators();
             let Some(mut found) = reached(policy, address).filter_map(judge).find(heard) else { continue };
+            if excepted() {
+                break;
+            }
             trace.step(|| step(format!("a subscribed list has address {address}"), !found.spared));
             if let Verdict::Rewrite(_) = found.verdict {
                 match u8::try_from(index) {

@@ -305,7 +305,7 @@ pub fn evaluate(
         }
     }
     let active = policy.filter.active(question.at);
-    let mut decision = judge_spellings(snapshot, policy, &active, question, false, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, question, Place::Asked, categories, trace);
     if policy.filter.some_list(ListSelection::has_noted) {
         decision.noted_list = subscribed::noted(snapshot, policy, &active, question);
     }
@@ -320,6 +320,17 @@ pub fn evaluate(
     decision
 }
 
+/// Where a name stands that is decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is asked for.
+    Asked,
+    /// An answer leads to it.
+    Led,
+    /// An answer leads to it, and a subscribed list excepts the name asked for: such lists say nothing about it.
+    Excepted,
+}
+
 /// Decides one name that an answer leads to by steps 4 to 6: a block, or [`Rewrite::Rule`] where a rule prescribes
 /// the answer for it. Unclassified targets pass: step 7 is about what was asked for; so do hosts of this installation.
 /// A target that is a canary makes the whole answer one.
@@ -327,7 +338,7 @@ pub fn evaluate_target(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
     target: &Question<'_>,
-    index: u8,
+    (index, place): (u8, Place),
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Option<Decision> {
@@ -339,7 +350,7 @@ pub fn evaluate_target(
     if is_own_host(snapshot, target.suffixes) {
         return None;
     }
-    let mut decision = judge_spellings(snapshot, policy, &active, target, true, categories, trace);
+    let mut decision = judge_spellings(snapshot, policy, &active, target, place, categories, trace);
     decision.target = Some(index);
     let blocks = matches!(decision.verdict, Verdict::Block | Verdict::Rewrite(_))
         && !matches!(decision.cause, Cause::Unclassified | Cause::NotAllowed | Cause::Hours | Cause::Detected(_));
@@ -370,11 +381,11 @@ fn judge_spellings(
     policy: &Arc<CompiledPolicy>,
     active: &Active,
     question: &Question<'_>,
-    target: bool,
+    place: Place,
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Decision {
-    let decision = judge(snapshot, policy, active, question, target, categories, trace);
+    let decision = judge(snapshot, policy, active, question, place, categories, trace);
     if decision.verdict != Verdict::Allow || decision.allowed_by_list() {
         return decision;
     }
@@ -387,7 +398,7 @@ fn judge_spellings(
     });
     let suffixes = Suffixes::new(other.as_name(), snapshot.key);
     let question = Question { suffixes: &suffixes, ..*question };
-    let taken = judge(snapshot, policy, active, &question, target, categories, trace);
+    let taken = judge(snapshot, policy, active, &question, place, categories, trace);
     match taken.verdict {
         // What is prescribed for the other name is no answer for this one.
         Verdict::Block | Verdict::Rewrite(_) => Decision { verdict: Verdict::Block, ..taken },
@@ -395,13 +406,13 @@ fn judge_spellings(
     }
 }
 
-/// Steps 4 to 10; `target`: the name is one that an answer leads to.
+/// Steps 4 to 10.
 fn judge(
     snapshot: &Snapshot,
     policy: &Arc<CompiledPolicy>,
     active: &Active,
     question: &Question<'_>,
-    target: bool,
+    place: Place,
     categories: &impl Categories,
     trace: &mut impl Trace,
 ) -> Decision {
@@ -418,7 +429,7 @@ fn judge(
     }
     let protected = || is_protected(snapshot, suffixes);
     if active.paused {
-        let found = subscribed::search(snapshot, policy, active, question, target, protected, trace);
+        let found = subscribed::search(snapshot, policy, active, question, place, protected, trace);
         if let Some(found) = found.filter(|found| found.operator && found.everywhere) {
             return subscribed_decision(policy, found);
         }
@@ -453,7 +464,7 @@ fn judge(
         return decision(verdict, Cause::Word(index.min(usize::from(u16::MAX)) as u16));
     }
 
-    if let Some(found) = subscribed::search(snapshot, policy, active, question, target, protected, trace) {
+    if let Some(found) = subscribed::search(snapshot, policy, active, question, place, protected, trace) {
         return subscribed_decision(policy, found);
     }
 

@@ -51,7 +51,7 @@ pub use choose::{Chosen, PolicySource, choose};
 pub use detect::{Detectors, Likeness, Observer, Protected, detect, looks_generated};
 pub use effective::{EffectiveSettings, Presets, effective};
 pub use evaluate::{
-    Categories, Cause, Decision, Detector, Question, Rewrite, Verdict, evaluate, evaluate_address,
+    Categories, Cause, Decision, Detector, Place, Question, Rewrite, Verdict, evaluate, evaluate_address,
     evaluate_name_server, evaluate_target,
 };
 pub use filter::{Active, CompiledFilter, effective_filter};
@@ -74,7 +74,7 @@ pub use slab::Slab;
 pub use snapshot::{
     CompiledCustomer, CompiledDevice, CompiledLocation, CompiledMsp, CompiledPolicy, CompiledUser, Snapshot,
 };
-pub use subscribed::{CompiledSource, denied_by_rule, rule_for};
+pub use subscribed::{CompiledSource, denied_by_rule, is_excepted, rule_for};
 use subscriptions::Subscriptions;
 pub use suffixes::{NameKey, Suffixes};
 pub use trace::{NoTrace, Step, Trace, TraceSteps};

@@ -1,8 +1,8 @@
 //! Step 5: the lists a policy subscribes to.
 
 use super::{
-    Active, CompiledPolicy, Decision, ListEffect, ListHit, ListSelection, Question, Rewrite, Snapshot, Sought, Step,
-    Suffixes, Trace, Verdict, Who,
+    Active, CompiledPolicy, Decision, ListEffect, ListHit, ListSelection, Place, Question, Rewrite, Snapshot, Sought,
+    Step, Suffixes, Trace, Verdict, Who,
 };
 use crate::model::{Account, AddressTrigger, FixedAnswer, ListSourceId};
 use std::net::IpAddr;
@@ -86,21 +86,27 @@ fn rule(
     snapshot.lists.find_for(lists, sought, question.qtype, &who)
 }
 
-/// What decides about a question, or about a name that an answer leads to (`target`); `None` where nothing does, or
-/// nothing is left after exceptions.
+/// Whether an exception of a subscribed list lets the name through these lists: then they say nothing about what its
+/// answer leads to either.
+pub fn is_excepted(snapshot: &Snapshot, policy: &CompiledPolicy, question: &Question<'_>) -> bool {
+    rule_for(snapshot, policy, question, false).is_some_and(|hit| hit.effect() == ListEffect::Except)
+}
+
+/// What decides about a question, or about a name that an answer leads to; `None` where nothing does, or nothing is left
+/// after exceptions.
 pub(super) fn search(
     snapshot: &Snapshot,
     policy: &CompiledPolicy,
     active: &Active,
     question: &Question<'_>,
-    target: bool,
+    place: Place,
     protected: impl FnOnce() -> bool,
     trace: &mut impl Trace,
 ) -> Option<Found> {
-    if !policy.filter.has_lists() {
+    if place == Place::Excepted || !policy.filter.has_lists() {
         return None;
     }
-    let hit = rule(snapshot, policy, active, question, target);
+    let hit = rule(snapshot, policy, active, question, place == Place::Led);
     let protected = hit.is_some() && protected();
     decide(snapshot, hit, question.suffixes, protected, trace)
 }

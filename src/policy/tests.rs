@@ -427,7 +427,7 @@ fn an_answers_target_is_judged_by_lists_and_categories() {
         let name = text(target);
         let suffixes = Suffixes::new(name.as_name(), KEY);
         let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
-        let decision = evaluate_target(&snapshot, policy, &question, 3, &scene.categories, &mut NoTrace);
+        let decision = evaluate_target(&snapshot, policy, &question, (3, Place::Led), &scene.categories, &mut NoTrace);
         assert_eq!(decision.map(|d| (d.step(), d.target)), step.map(|step| (step, Some(3))), "{target}");
     }
 }
@@ -537,5 +537,5 @@ fn an_answers_target_is_judged_by_the_categories_it_was_put_into() {
     let suffixes = Suffixes::new(name.as_name(), KEY);
     let client = somebody(None);
     let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
-    assert!(evaluate_target(&snapshot, policy, &question, 0, &scene.categories, &mut NoTrace).is_some());
+    assert!(evaluate_target(&snapshot, policy, &question, (0, Place::Led), &scene.categories, &mut NoTrace).is_some());
 }

@@ -173,6 +173,22 @@ async fn where_an_answer_has_an_address_with_a_prescribed_answer_the_name_that_h
 }
 
 #[tokio::test]
+async fn where_a_list_excepts_a_name_lists_say_nothing_about_what_its_answer_leads_to() {
+    let mut stage = Stage::new();
+    let address = Rule::Address(AddressRule {
+        trigger: AddressTrigger::Answer,
+        net: "192.0.2.9/32".parse().expect("a network"),
+        effect: Effect::Block,
+    });
+    let zone = vec![exact("nx.test", NxDomain), below("to-nx.test", Effect::Allow), below("fine.test", Effect::Allow)];
+    stage.zones(vec![zone, vec![address]]);
+    assert_eq!(stage.shown("nx.test", A).await, "NXDomain; SOA");
+    assert_eq!(stage.shown("to-nx.test", A).await, "NoError; to-nx.test. CNAME nx.test.; nx.test. A 192.0.2.9");
+    assert_eq!(stage.shown("fine.test", A).await, "NoError; fine.test. A 192.0.2.9");
+    assert_eq!(stage.shown("other.test", A).await, "NoError; other.test. A 0.0.0.0");
+}
+
+#[tokio::test]
 async fn a_zone_that_asks_for_tcp_has_nothing_more_to_say_over_tcp_and_the_other_steps_do() {
     let mut stage = Stage::new();
     let tcp = |owner: &str| exact(owner, Truncate);

@@ -144,7 +144,7 @@ fn a_permissive_policy_lets_through_what_it_would_block_but_not_what_the_operato
     let suffixes = Suffixes::new(name.as_name(), KEY);
     let question = Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false };
     let policy = snapshot.policies.get(11).expect("is there");
-    let target = evaluate_target(&snapshot, policy, &question, 0, &scene.categories, &mut NoTrace);
+    let target = evaluate_target(&snapshot, policy, &question, (0, Place::Led), &scene.categories, &mut NoTrace);
     assert_eq!(target.map(|decision| (decision.spared, decision.verdict)), Some((true, Verdict::Allow)));
 }
 

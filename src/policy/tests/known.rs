@@ -40,7 +40,7 @@ impl Scene {
         let suffixes = Suffixes::new(name.as_name(), KEY);
         let question =
             Question { suffixes: &suffixes, qtype: rtype::A, client: &client, at: Timestamp(50), stream: false };
-        evaluate_target(&snapshot, chosen.policy, &question, 0, &self.categories, &mut NoTrace)
+        evaluate_target(&snapshot, chosen.policy, &question, (0, Place::Led), &self.categories, &mut NoTrace)
     }
 }
 

@@ -219,8 +219,9 @@ fn what_an_answer_leads_to_is_judged_by_lists_too() {
             judge(&Question { suffixes: &suffixes, qtype: 1, client: &client, at: Timestamp(0), stream: false });
         decision.map(|decision| (decision.verdict, decision.cause, decision.step()))
     };
-    let target =
-        |question: &Question<'_>| evaluate_target(&snapshot, &policy, question, 0, &scene.categories, &mut NoTrace);
+    let target = |question: &Question<'_>| {
+        evaluate_target(&snapshot, &policy, question, (0, Place::Led), &scene.categories, &mut NoTrace)
+    };
     assert_eq!(asked("on1.test", &target), Some((Verdict::Block, by(1, true), 9)));
     let prescribed = Verdict::Rewrite(Rewrite::Rule(ListSourceId(3)));
     assert_eq!(asked("home.test", &target), Some((prescribed, by(3, false), 9)));
