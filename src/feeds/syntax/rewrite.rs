@@ -110,7 +110,9 @@ fn name_data(text: &str) -> Option<Vec<u8>> {
 }
 
 fn encoded(rtype: u16, text: &str) -> Option<Vec<u8>> {
-    wire(&RData::try_from_str(RecordType::from(rtype), text).ok()?)
+    // The parser knows this parameter by its number alone (RFC 9461, section 5).
+    let text = if matches!(rtype, 64 | 65) { text.replace(" dohpath=", " key7=") } else { text.to_owned() };
+    wire(&RData::try_from_str(RecordType::from(rtype), &text).ok()?)
 }
 
 /// Record data as on the wire, with no name compressed; `None` where it cannot be written.
@@ -147,6 +149,10 @@ mod tests {
     fn values_of_dnsrewrite_become_answers() {
         for (value, expected) in [
             ("192.0.2.1", "1 c0000201"),
+            (
+                "NOERROR;SVCB;1 dns.example alpn=h2 dohpath=/dns-query{?dns}",
+                "64 000103646e73076578616d706c650000010003026832000700102f646e732d71756572797b3f646e737d",
+            ),
             ("2001:db8::1", "28 20010db8000000000000000000000001"),
             ("Other.example", "Alias(other.example)"),
             ("NXDOMAIN", "NxDomain"),
