@@ -114,8 +114,9 @@ pub enum Inspected {
     Untouched(Option<Decision>),
     /// The policy's block answer takes its place.
     Blocked(Decision),
-    /// It ends at an alias whose target has an answer that a rule prescribes ([`Rewrite::Rule`]), or at the name whose
-    /// address has one ([`Rewrite::Address`]); the decision's target says which of its names or addresses.
+    /// It ends at an alias whose target has an answer that a rule prescribes
+    /// ([`Rewrite::Rule`](super::Rewrite)), or at the name whose address has one
+    /// ([`Rewrite::Address`](super::Rewrite)); the decision's target says which of its names or addresses.
     Prescribed(Decision),
     /// It is given without some of what is in it.
     Changed {
